@@ -1,0 +1,3 @@
+//! A node's durable state: the write-ahead log and the multi-version store. Knows bytes and revisions, nothing of consensus.
+
+pub mod mvcc;

@@ -1,0 +1,3 @@
+//! Synod on the command line.
+
+fn main() {}

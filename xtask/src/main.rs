@@ -1,0 +1,3 @@
+//! Helpers for those who work on Synod.
+
+fn main() {}
