@@ -1,0 +1,3 @@
+//! Agreement on one value, or on a sequence of them.
+
+pub mod raft;

@@ -1,0 +1,5 @@
+//! Raft.
+
+mod types;
+
+pub use types::*;

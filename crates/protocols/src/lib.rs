@@ -1,0 +1,6 @@
+//! The mechanisms, one folder a family, each a [`Machine`](synod_machine::Machine).
+#![no_std]
+
+extern crate alloc;
+
+pub mod consensus;
