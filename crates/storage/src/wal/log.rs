@@ -5,7 +5,7 @@ use super::directory::{Directory, DiskDirectory, File, write_blocks};
 use super::error::LogError;
 use super::format::{
     BLOCK_BYTES, DATA_OFFSET, FrameKind, Framer, LogId, MARK_FRAME_BYTES, RECORD_BYTES_MAX, RecordNumber,
-    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SegmentHeader, frame_bytes,
+    SECTOR_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SegmentHeader, frame_bytes,
 };
 use super::keeper::{Keeper, PREPARING_NAME, Workshop, segment_name, spare_name};
 use super::recovery::{Recovered, Survey};
@@ -51,7 +51,7 @@ impl LogOptions {
 }
 
 /// Room that appends leave at the end of a segment, for the marks of a last settle and of a close.
-const END_RESERVE_BYTES: usize = 2 * MARK_FRAME_BYTES;
+const END_RESERVE_BYTES: usize = SECTOR_BYTES + 3 * MARK_FRAME_BYTES;
 /// Appends are handed to the file once this much waits, even before a sync asks for it: a bound on memory.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 
@@ -200,18 +200,25 @@ impl Log {
 
     /// Puts on disk that all synced records were acknowledged, so that damage to the last of them can never pass for a torn write.
     /// Costs a sync, if anything was synced since the last mark; to be called when the log falls idle.
+    ///
+    /// The marks go on into the next sector: the loss of the sector that the last record ends in leaves one of them.
     pub fn settle(&mut self) -> Result<(), LogError> {
         self.sync()?;
         if self.marked_to < self.durable_to {
-            self.push_mark(FrameKind::Mark);
+            let records_end = self.tail.end().next_multiple_of(SECTOR_BYTES);
+            let mut mark_start = 0;
+            while mark_start < records_end {
+                mark_start = self.tail.end();
+                self.push_mark(FrameKind::Mark);
+            }
             self.sync()?;
         }
         Ok(())
     }
 
-    /// Syncs, and notes that the log ends here in good order. The next opening then knows it, and need not look for more.
+    /// Settles, and notes that the log ends here in good order. The next opening then knows it, and need not look for more.
     pub fn close(mut self) -> Result<(), LogError> {
-        self.sync()?;
+        self.settle()?;
         self.push_mark(FrameKind::Closed);
         self.sync()?;
         Ok(())
@@ -276,9 +283,9 @@ impl Log {
 
     fn batch_bytes<P: AsRef<[u8]>>(&self, payloads: &[P]) -> Result<usize, LogError> {
         let mut batch_bytes = 0;
+        let bytes_max = self.options.record_bytes_max();
         for payload in payloads {
             let bytes = payload.as_ref().len();
-            let bytes_max = self.options.record_bytes_max();
             if bytes > bytes_max {
                 return Err(LogError::TooLarge { bytes, bytes_max });
             }

@@ -52,8 +52,9 @@
 //! - Otherwise it is a **torn tail**. Nothing on disk says that n was ever acknowledged, and the log is cut there.
 //!   Valid records behind the damage belong to the same unsynced batch, and are cut with it.
 //!
-//! **The window that remains.** Damage of more than one bit (a sector zeroed by the disk, say) to the *last synced write*, before
-//! another write, a settle or a close follows it, looks exactly like a torn write and is cut. No scheme that pays one sync for a write can
+//! **The window that remains.** Damage of more than one bit (a sector zeroed by the disk, say) that reaches from the *last synced write*
+//! to the end of the log, so that no mark is left behind it, looks exactly like a torn write and is cut. Before another write, a settle or a close
+//! follows it, that is any such damage to the last write; after a settle, it takes the loss of its last sector and the next one. No scheme that pays one sync for a write can
 //! tell these apart: the evidence that the write was acknowledged would itself need a later write. A log that settles when idle
 //! has this window open only while it is busy. Also outside: deletion of the newest or oldest segment files, a directory that is
 //! rolled back as a whole, two or more faults in the places that guard each other (both copies of a header), and 2^-32 for each checksum.

@@ -229,6 +229,9 @@ impl Survey {
             }
             Ok(_) | Err(HeaderDamage::Unreadable) => {}
         }
+        if start.len() < DATA_OFFSET + BLOCK_BYTES {
+            return Err(unusable(start.len() as u64, "it is shorter than any segment"));
+        }
         let used = match self.headers.last() {
             // The frame checksum begins with the log and the sequence: what was left behind by an earlier use does not verify.
             Some(known) => Framer::new(known.log_id, sequence).decode(&start, DATA_OFFSET).is_ok(),
