@@ -138,7 +138,7 @@ impl Life {
 
 #[test]
 fn no_acknowledged_record_is_lost_and_none_is_invented() {
-    let cases = 300;
+    let cases = 1000;
     let exercised = std::cell::Cell::new(0);
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases,

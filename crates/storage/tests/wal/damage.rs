@@ -274,7 +274,7 @@ fn another_log_in_a_record_is_only_bytes() {
     let disk = MemoryDirectory::new();
     let (mut log, _) = open(&disk).unwrap();
     log.append(&[payloads[0].clone(), image.clone()]).unwrap();
-    log.append(&[image.clone()]).unwrap();
+    log.append(std::slice::from_ref(&image)).unwrap();
     // Tear the first record: the images behind it must not count as frames, nor as evidence.
     log.sync().unwrap();
     let damaged = changed(&disk, |bytes| bytes[DATA_OFFSET..DATA_OFFSET + 64].fill(0));
