@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use synod_machine::{NodeId, Output, RequestId};
 use synod_protocols::consensus::raft::{self, Index, Payload, SnapshotPoint, Term};
-use synod_storage::kv::Kv;
+use synod_storage::kv::{Kv, Reader};
 use synod_storage::mvcc::{
-    Event, Installer, LeaseId, Operation, Outcome, Revision, SnapshotReader, Store, StoreError, View,
+    Event, Events, Installer, LeaseId, Operation, Outcome, Revision, SnapshotReader, Store, StoreError, View,
 };
 
 use crate::proposal::{Change, Envelope};
@@ -17,9 +17,9 @@ use crate::watch::{Hub, HubOutput, WatchControl};
 use crate::{Applied, Attributes, Done, Flaws, GroupId, Job, Node, Reply, ShardBoot, query};
 
 /// Names of what the replica keeps in the store beside keys: it travels with snapshots and changes with the data.
-const META_POINT: &str = "point";
-const META_SESSIONS: &str = "sessions";
-const META_MEMBERS: &str = "members";
+const META_POINT: &[u8] = b"point";
+const META_SESSIONS: &[u8] = b"sessions";
+const META_MEMBERS: &[u8] = b"members";
 
 /// Outputs made from history before other work gets its turn.
 const CATCH_UP_OUTPUTS_MAX: usize = 64;
@@ -118,7 +118,7 @@ impl<K: Kv> Replica<K> {
     }
 
     /// The store, to read.
-    pub fn view(&self) -> View<K> {
+    pub fn view(&self) -> View<K::Snapshot> {
         self.store.view()
     }
 
@@ -259,15 +259,13 @@ impl<K: Kv> Replica<K> {
         match change {
             Change::Publish(attributes) => {
                 self.members.insert(attributes.member, attributes);
-                self.store.set_meta(META_MEMBERS, encode_members(&self.members));
+                self.store.set_meta(META_MEMBERS, Some(encode_members(&self.members)));
                 Reply::Completed
             }
             Change::Store(operation) => {
-                let outcome = self.store.apply(index.0, &operation, events);
-                if let Err(StoreError::Engine(error)) = &outcome {
-                    panic!("expected the store to take entry {}, found: {error}", index.0);
-                }
-                match (&operation, &outcome) {
+                let collect = if events.is_some() { Events::Collect } else { Events::Skip };
+                let done = expect_engine(self.store.apply(index.0, &operation, collect));
+                match (&operation, &done.outcome) {
                     (Operation::LeaseRevoke { id }, Ok(_)) => applied.leases.push((*id, None)),
                     (_, Ok(Outcome::LeaseGrant { id, ttl_seconds })) => {
                         applied.leases.push((*id, Some(seconds(*ttl_seconds))));
@@ -275,15 +273,18 @@ impl<K: Kv> Replica<K> {
                     (Operation::Compact { .. }, Ok(_)) => self.compacting = true,
                     _ => {}
                 }
-                Reply::Applied { revision: self.store.revision(), outcome }
+                if let Some(events) = events {
+                    *events = done.events;
+                }
+                Reply::Applied { revision: done.revision, outcome: done.outcome }
             }
         }
     }
 
     fn flush(&mut self) {
-        self.store.set_meta(META_POINT, encode_point(&self.point));
-        self.store.set_meta(META_SESSIONS, self.sessions.encode());
-        expect_engine(self.store.flush(self.point.index.0));
+        self.store.set_meta(META_POINT, Some(encode_point(&self.point)));
+        self.store.set_meta(META_SESSIONS, Some(self.sessions.encode()));
+        expect_engine(self.store.flush());
     }
 
     fn persist(&mut self, out: &mut Output<Node>) {
@@ -316,8 +317,8 @@ impl<K: Kv> Replica<K> {
     fn read_chunk(&mut self, peer: NodeId, point: Option<SnapshotPoint>, cursor: Bytes) -> raft::Done {
         if cursor.is_empty() {
             if self.config.flaws.snapshot_without_sessions {
-                self.store.set_meta(META_SESSIONS, Sessions::default().encode());
-                expect_engine(self.store.flush(self.point.index.0));
+                self.store.set_meta(META_SESSIONS, Some(Sessions::default().encode()));
+                expect_engine(self.store.flush());
             }
             self.outgoing.insert(peer, (self.point.clone(), self.store.view().snapshot()));
             if self.config.flaws.snapshot_without_sessions {
@@ -374,13 +375,13 @@ impl<K: Kv> Replica<K> {
 
     fn load(&mut self) -> Result<(), StoreError> {
         let damaged = |what: &str| StoreError::Engine(format!("the store's {what} are not of this version"));
-        if let Some(bytes) = self.store.get_meta(META_POINT)? {
+        if let Some(bytes) = self.store.meta(META_POINT)? {
             self.point = decode_point(bytes).ok_or_else(|| damaged("log position and membership"))?;
         }
-        if let Some(bytes) = self.store.get_meta(META_SESSIONS)? {
+        if let Some(bytes) = self.store.meta(META_SESSIONS)? {
             self.sessions = Sessions::decode(bytes).ok_or_else(|| damaged("sessions"))?;
         }
-        if let Some(bytes) = self.store.get_meta(META_MEMBERS)? {
+        if let Some(bytes) = self.store.meta(META_MEMBERS)? {
             self.members = decode_members(bytes).ok_or_else(|| damaged("members"))?;
         }
         Ok(())
@@ -393,8 +394,8 @@ impl<K: Kv> Replica<K> {
 }
 
 /// The members that a store's view knows of.
-pub(crate) fn members_of<K: Kv>(view: &View<K>) -> Result<Vec<Attributes>, StoreError> {
-    let bytes = view.get_meta(META_MEMBERS)?;
+pub(crate) fn members_of<S: Reader>(view: &View<S>) -> Result<Vec<Attributes>, StoreError> {
+    let bytes = view.meta(META_MEMBERS)?;
     Ok(bytes.and_then(decode_members).unwrap_or_default().into_values().collect())
 }
 

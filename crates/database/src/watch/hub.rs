@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use synod_machine::RequestId;
-use synod_storage::mvcc::{Event, EventKind, KeyRange, Revision, StoreError};
+use synod_storage::kv::Reader;
+use synod_storage::mvcc::{Event, EventKind, HistoryLimits, KeyRange, Revision, StoreError, View};
 
 use super::{STREAM_OUTPUTS_MAX, WatchControl, WatchCreate, WatchEnd, WatchId, WatchOutput};
-
-/// Events read from history for one output.
-const HISTORY_EVENTS_MAX: usize = 1_000;
 
 /// Where the hub reads what its watches missed.
 pub trait History {
@@ -18,14 +16,24 @@ pub trait History {
     fn revision(&self) -> Revision;
     /// The oldest revision that can be read.
     fn compacted(&self) -> Revision;
-    /// Events in `range` from revision `from` on, whole revisions, at least `events_min` of them if there are so many.
-    /// The second value is the first revision that was not looked at.
-    fn events(
-        &self,
-        range: &KeyRange,
-        from: Revision,
-        events_min: usize,
-    ) -> Result<(Vec<Event>, Revision), StoreError>;
+    /// A bounded page of the events in `range` from revision `from` on, whole revisions only, and the first revision that was
+    /// not looked at, which is beyond `from`.
+    fn events(&self, range: &KeyRange, from: Revision, prev_kv: bool) -> Result<(Vec<Event>, Revision), StoreError>;
+}
+
+impl<S: Reader> History for View<S> {
+    fn revision(&self) -> Revision {
+        View::revision(self)
+    }
+
+    fn compacted(&self) -> Revision {
+        View::compacted(self)
+    }
+
+    fn events(&self, range: &KeyRange, from: Revision, prev_kv: bool) -> Result<(Vec<Event>, Revision), StoreError> {
+        let page = self.history(range, from, prev_kv, HistoryLimits::default())?;
+        Ok((page.events, page.next_revision))
+    }
 }
 
 /// Outputs by stream, in order.
@@ -59,6 +67,7 @@ struct Watch {
     next: Revision,
     no_put: bool,
     no_delete: bool,
+    prev_kv: bool,
 }
 
 impl Hub {
@@ -195,14 +204,14 @@ impl Hub {
         out: &mut HubOutput,
     ) {
         let revision = history.revision();
-        let WatchCreate { id, range, start_revision, no_put, no_delete, .. } = create;
+        let WatchCreate { id, range, start_revision, no_put, no_delete, prev_kv } = create;
         self.remove((stream, id));
         let next = if start_revision <= 0 { revision + 1 } else { start_revision };
         self.streams
             .entry(stream)
             .or_default()
             .watches
-            .insert(id, Watch { range, next, no_put, no_delete });
+            .insert(id, Watch { range, next, no_put, no_delete, prev_kv });
         out.push((stream, WatchOutput::Created { id, revision }));
         if next > revision {
             self.index((stream, id));
@@ -226,7 +235,7 @@ impl Hub {
         let read = if watch.next < history.compacted() {
             Err(StoreError::Compacted { requested: watch.next, compacted: history.compacted() })
         } else {
-            history.events(&watch.range, watch.next, HISTORY_EVENTS_MAX)
+            history.events(&watch.range, watch.next, watch.prev_kv)
         };
         let (mut events, next) = match read {
             Ok(read) => read,
