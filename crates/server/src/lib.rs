@@ -8,8 +8,15 @@
 //! - [`proto`]: messages, services and client of the API, generated from `proto/`.
 //! - [`backend`]: the trait behind the services, in the store's terms.
 //! - [`api`]: the services: validation, conversion, error texts.
+//! - [`http`]: sockets, TLS, HTTP/1.1 and HTTP/2 on one port, probes, and the way down to the services.
+//! - [`tls`]: certificates with etcd's flag meanings.
+//! - [`metrics`]: what is counted.
 //!
 //! [`Backend`]: backend::Backend
 
+pub mod api;
 pub mod backend;
+pub mod http;
+pub mod metrics;
 pub mod proto;
+pub mod tls;
