@@ -1,0 +1,378 @@
+//! What stands behind the API's services: one trait, in the store's terms, free of wire formats.
+//!
+//! The edge calls it from many tasks at once. Each call answers when the operation has taken effect, or says why it has
+//! not. A call that is dropped before it has answered may still take effect, as when a client goes away.
+//!
+//! # Reads
+//! A [`Consistency::Linearizable`] read sees every write that was acknowledged before the read began, by whichever
+//! member. A serializable one sees some prefix of the history, at once and without the other members.
+//!
+//! # Watches
+//! [`Backend::watch_stream`] opens the two ends of one client stream: controls go in, outputs come out, both bounded.
+//! The edge owns the identities: it picks them, unique in the stream, and refuses what can be refused from the request
+//! alone. The backend owns order:
+//! - [`WatchOutput::Created`] comes before anything else of that watch, and one by one in the order of the creations;
+//! - events come by revision without gap or repetition, all events of one revision and watch in one output;
+//! - after [`WatchOutput::Canceled`] nothing comes for that identity, which may then be used anew;
+//! - progress at revision r is told only when every event up to r of the watches it speaks of was put out before.
+//!
+//! The edge stops reading outputs while its client does not read, so **the backend must never wait for room in the output
+//! channel while holding anything that others need**: it sends what fits, remembers how far each watch has come, and goes
+//! on from history later. While an answer to a control has no room it should stop reading that stream's controls; thus
+//! a slow client costs [`WATCH_OUTPUTS_MAX`] outputs and nothing more. When the edge drops its ends the watches are gone.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use synod_storage::mvcc::{
+    Event, KeyRange, LeaseId, Operation, Outcome, RangeRequest, RangeResponse, Revision, StoreError,
+    TxnRequest, TxnResponse,
+};
+use tokio::sync::mpsc;
+
+/// Outputs that may wait in one watch stream. Each holds shared events, so this bounds references, not copies.
+pub const WATCH_OUTPUTS_MAX: usize = 256;
+/// Controls that may wait in one watch stream.
+pub const WATCH_CONTROLS_MAX: usize = 128;
+
+/// A watch's identity within its stream, never negative.
+pub type WatchId = i64;
+
+/// A database node as the API sees it.
+pub trait Backend: Send + Sync + 'static {
+    /// Who answers; never changes while the process runs.
+    fn identity(&self) -> Identity;
+
+    /// Where this member stands now. Called for every answer, so it must be cheap and must not wait.
+    fn position(&self) -> Position;
+
+    /// Puts an operation through consensus and answers once this member has applied it.
+    ///
+    /// # Errors
+    /// [`BackendError::Store`] when the operation was applied and refused; anything else leaves open whether it takes
+    /// effect, save for [`BackendError::NoLeader`], [`BackendError::TooManyRequests`] and [`BackendError::NoSpace`],
+    /// which say that it was not accepted at all.
+    fn propose(&self, operation: Operation) -> impl Future<Output = Result<Applied, BackendError>> + Send;
+
+    /// Reads keys.
+    fn range(
+        &self,
+        request: RangeRequest,
+        consistency: Consistency,
+    ) -> impl Future<Output = Result<Read<RangeResponse>, BackendError>> + Send;
+
+    /// Evaluates a transaction that only reads; it needs no entry in the log.
+    fn read_txn(
+        &self,
+        request: TxnRequest,
+        consistency: Consistency,
+    ) -> impl Future<Output = Result<Read<TxnResponse>, BackendError>> + Send;
+
+    /// Answers once history below `revision`, whose compaction was applied before, has physically gone from this member.
+    fn compaction_finished(
+        &self,
+        revision: Revision,
+    ) -> impl Future<Output = Result<(), BackendError>> + Send;
+
+    /// Opens a stream of watches.
+    fn watch_stream(&self) -> WatchStream;
+
+    /// Renews a lease for its full time and answers its time to live in seconds; `None` when there is no such lease.
+    /// The leader alone decides, a follower asks it.
+    fn lease_keep_alive(&self, id: LeaseId)
+    -> impl Future<Output = Result<Option<i64>, BackendError>> + Send;
+
+    /// What remains of a lease, with its keys when `keys` is set; `None` when there is no such lease, or it has expired.
+    fn lease_time_to_live(
+        &self,
+        id: LeaseId,
+        keys: bool,
+    ) -> impl Future<Output = Result<Option<LeaseTimeToLive>, BackendError>> + Send;
+
+    /// Every lease, in no particular order.
+    fn leases(&self) -> impl Future<Output = Result<Vec<LeaseId>, BackendError>> + Send;
+
+    /// The members, by ascending identity.
+    fn members(
+        &self,
+        consistency: Consistency,
+    ) -> impl Future<Output = Result<Vec<Member>, BackendError>> + Send;
+
+    /// Sizes and log positions of this member.
+    fn status(&self) -> impl Future<Output = Result<Status, BackendError>> + Send;
+
+    /// A hash of this member's whole state, with the revision it was taken at.
+    fn hash(&self) -> impl Future<Output = Result<Read<u32>, BackendError>> + Send;
+
+    /// A hash of all keys up to `revision` (0 or less for the newest), equal on every member that has the same compaction.
+    fn hash_kv(&self, revision: Revision) -> impl Future<Output = Result<HashKv, BackendError>> + Send;
+
+    /// Hands leadership to `target`; answers once it leads.
+    fn move_leader(&self, target: u64) -> impl Future<Output = Result<(), BackendError>> + Send {
+        let _ = target;
+        async { Err(BackendError::Unsupported("moving the leader")) }
+    }
+
+    /// Alarms that are raised.
+    fn alarms(&self) -> Vec<Alarm> {
+        Vec::new()
+    }
+}
+
+/// The cluster and the member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Never 0.
+    pub cluster_id: u64,
+    /// Never 0.
+    pub member_id: u64,
+}
+
+/// Where a member stands; what headers and health are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The newest revision this member has applied.
+    pub revision: Revision,
+    /// The consensus group's term.
+    pub term: u64,
+    /// The leader's member id as this member knows it.
+    pub leader: Option<u64>,
+    /// Whether this member follows without a vote.
+    pub is_learner: bool,
+}
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// It sees every write acknowledged before it began.
+    Linearizable,
+    /// It sees what this member has.
+    Serializable,
+}
+
+/// An operation's outcome with the store's revision right after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Unchanged by the operation when that changed nothing.
+    pub revision: Revision,
+    /// Of the kind of the operation.
+    pub outcome: Outcome,
+}
+
+/// What was read, with the store's revision at that time (not the revision that was asked for).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read<T> {
+    /// The store's newest revision.
+    pub revision: Revision,
+    /// What was read.
+    pub response: T,
+}
+
+/// The two ends of one client's stream of watches.
+#[derive(Debug)]
+pub struct WatchStream {
+    /// What the client asks for; holds [`WATCH_CONTROLS_MAX`].
+    pub control: mpsc::Sender<WatchControl>,
+    /// What it is told; holds [`WATCH_OUTPUTS_MAX`]. Its end means that the member stops.
+    pub output: mpsc::Receiver<WatchOutput>,
+}
+
+/// What the edge asks of a stream of watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchControl {
+    /// Begin a watch. Answered by [`WatchOutput::Created`].
+    Create(WatchCreate),
+    /// End a watch. Answered by [`WatchOutput::Canceled`] without a reason, unless it has ended by itself before.
+    Cancel(WatchId),
+    /// Tell how far a watch, or with `None` every watch of the stream, has come; answered by [`WatchOutput::Progress`]
+    /// if all of them are up to date and deliver from the present on, else not at all.
+    Progress(Option<WatchId>),
+}
+
+/// A watch to begin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WatchCreate {
+    /// Not in use in this stream.
+    pub id: WatchId,
+    /// Never empty.
+    pub range: KeyRange,
+    /// The first revision to report; 0 for what comes after now. May lie in the future.
+    pub start_revision: Revision,
+    /// Report no puts.
+    pub no_put: bool,
+    /// Report no deletions.
+    pub no_delete: bool,
+    /// Report the version before each change. Where events are shared between watches they may carry it unasked: the
+    /// edge leaves it out.
+    pub prev_kv: bool,
+}
+
+/// What the backend tells a stream of watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchOutput {
+    /// The watch has begun; `revision` is the store's at that time.
+    Created {
+        /// As asked.
+        id: WatchId,
+        /// The store's newest revision.
+        revision: Revision,
+    },
+    /// Events of one or more whole revisions, by revision.
+    Events {
+        /// The watch.
+        id: WatchId,
+        /// The store's revision when the output was made, not below the events'.
+        revision: Revision,
+        /// Never empty.
+        events: Arc<[Event]>,
+    },
+    /// The watch has ended.
+    Canceled {
+        /// The watch.
+        id: WatchId,
+        /// The store's newest revision.
+        revision: Revision,
+        /// Why.
+        reason: WatchEnd,
+    },
+    /// Every event up to `revision` was put out before this.
+    Progress {
+        /// The watch, or all of the stream.
+        id: Option<WatchId>,
+        /// How far.
+        revision: Revision,
+    },
+}
+
+/// Why a watch ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchEnd {
+    /// The client wanted it.
+    Asked,
+    /// History it needs was compacted; the oldest revision it could start from is given.
+    Compacted(Revision),
+    /// Anything else, in words for the client.
+    Refused(String),
+}
+
+/// What remains of a lease.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeaseTimeToLive {
+    /// Whole seconds until it expires.
+    pub remaining_seconds: i64,
+    /// Seconds it was granted for.
+    pub granted_seconds: i64,
+    /// The attached keys in order, if asked for.
+    pub keys: Vec<bytes::Bytes>,
+}
+
+/// One member of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Never 0.
+    pub id: u64,
+    /// Empty until it has started.
+    pub name: String,
+    /// Where other members reach it.
+    pub peer_urls: Vec<String>,
+    /// Where clients reach it; empty until it has started.
+    pub client_urls: Vec<String>,
+    /// Whether it follows without a vote.
+    pub is_learner: bool,
+}
+
+/// Sizes and log positions of a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Highest log index known to be committed.
+    pub committed_index: u64,
+    /// Highest log index applied.
+    pub applied_index: u64,
+    /// Bytes the store takes on disk.
+    pub store_bytes: u64,
+    /// Bytes of those that hold live data.
+    pub store_bytes_in_use: u64,
+    /// The space quota, 0 for none.
+    pub quota_bytes: u64,
+}
+
+/// A hash of the keys, with what it covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HashKv {
+    /// The hash.
+    pub hash: u32,
+    /// The store's newest revision.
+    pub revision: Revision,
+    /// The revision it was computed up to.
+    pub hash_revision: Revision,
+    /// The compacted revision at that time.
+    pub compacted: Revision,
+}
+
+/// A raised alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// Who raised it.
+    pub member_id: u64,
+    /// What for.
+    pub kind: AlarmKind,
+}
+
+/// What an alarm is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlarmKind {
+    /// The space quota is used up.
+    NoSpace,
+    /// Replicas differ.
+    Corrupt,
+}
+
+/// Why the backend did not answer as asked. The edge gives each etcd's code and text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each variant's text says it")]
+pub enum BackendError {
+    #[error("the member knows of no leader")]
+    NoLeader,
+    #[error("the member is not the leader")]
+    NotLeader,
+    #[error("the leader changed while the request was under way")]
+    LeaderChanged,
+    #[error("the request timed out")]
+    Timeout,
+    #[error("the request timed out, perhaps because the leader failed before")]
+    TimeoutLeaderFailed,
+    #[error("the request timed out, perhaps because a connection was lost")]
+    TimeoutConnectionLost,
+    #[error("the member is too far behind or too busy")]
+    TooManyRequests,
+    #[error("the member stops")]
+    Stopped,
+    #[error("the request is too large for the log")]
+    RequestTooLarge,
+    #[error("the space quota is used up")]
+    NoSpace,
+    #[error("replicas differ")]
+    Corrupt,
+    #[error("too few members are healthy")]
+    Unhealthy,
+    #[error("a learner does not answer this")]
+    Learner,
+    #[error("leadership cannot go to that member")]
+    BadLeaderTransferee,
+    #[error("{0} is not supported")]
+    Unsupported(&'static str),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl fmt::Display for AlarmKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AlarmKind::NoSpace => "NOSPACE",
+            AlarmKind::Corrupt => "CORRUPT",
+        })
+    }
+}
