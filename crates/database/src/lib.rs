@@ -53,4 +53,5 @@ pub use node::{Node, NodeConfig};
 pub use replica::{Replica, ReplicaConfig};
 pub use replicas::Replicas;
 pub use shard::{Shard, ShardBoot, ShardConfig};
+pub use synod_protocols::consensus::raft;
 pub use types::*;
