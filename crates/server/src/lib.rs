@@ -12,6 +12,7 @@
 //! - [`http`]: sockets, TLS, HTTP/1.1 and HTTP/2 on one port, probes, and the way down to the services.
 //! - [`tls`]: certificates with etcd's flag meanings.
 //! - [`metrics`]: what is counted.
+//! - [`serve`]: all of it together: a member with its client port.
 //!
 //! [`Backend`]: backend::Backend
 
@@ -21,4 +22,5 @@ pub mod engine;
 pub mod http;
 pub mod metrics;
 pub mod proto;
+pub mod serve;
 pub mod tls;

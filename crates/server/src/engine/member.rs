@@ -220,13 +220,20 @@ impl Member {
         }
     }
 
-    /// Hands over leadership if it leads, makes what it has durable, and ends.
-    pub async fn stop(mut self) {
+    /// Hands leadership to another member, if it leads and there is one to take it.
+    pub async fn hand_over(&self) {
         let backend = self.backend();
         if let Some(successor) = backend.successor() {
             let handover = backend.ask(Command::Transfer(successor));
+            // Without a successor in time the others elect one.
             let _ = tokio::time::timeout(HANDOVER_TIME, handover).await;
         }
+    }
+
+    /// Makes what it has durable, and ends.
+    pub async fn stop(mut self) {
+        let backend = self.backend();
+        // A store that is not made durable now is brought up to date from the log at the next start.
         let _ = tokio::time::timeout(HANDOVER_TIME, backend.ask(Command::Persist)).await;
         self.shared.stop();
         let threads = std::mem::take(&mut self.threads);

@@ -23,6 +23,7 @@
 mod apply;
 mod asking;
 mod clients;
+mod compactor;
 mod core;
 mod disk;
 mod inbox;
@@ -31,4 +32,5 @@ mod shared;
 mod timers;
 mod watches;
 
+pub use compactor::{AutoCompaction, compact_history};
 pub use member::{Member, MemberBackend, MemberConfig, PeerMember, StartError};
