@@ -1,8 +1,8 @@
 //! A client's change on its way through the log: the envelope that lets it through exactly once.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use synod_machine::NodeId;
-use synod_storage::mvcc::{Operation, codec};
+use synod_storage::mvcc::Operation;
 
 use crate::Attributes;
 
@@ -41,7 +41,7 @@ pub enum Change {
 impl Envelope {
     /// The form in which it stands in the log.
     pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(HEADER_BYTES + 256);
+        let mut out = Vec::with_capacity(HEADER_BYTES + 256);
         out.put_u8(ENVELOPE_VERSION);
         out.put_u8(match self.change {
             Change::Store(_) => 0,
@@ -51,10 +51,10 @@ impl Envelope {
             out.put_u64_le(number);
         }
         match &self.change {
-            Change::Store(operation) => codec::encode(operation, &mut out),
+            Change::Store(operation) => operation.encode_into(&mut out),
             Change::Publish(attributes) => attributes.encode(&mut out),
         }
-        out.freeze()
+        out.into()
     }
 
     /// Reads an envelope; keys and values share `bytes`. `None` for anything that [`Envelope::encode`] did not write.
@@ -66,7 +66,7 @@ impl Envelope {
         let origin = NodeId(bytes.get_u64_le());
         let [boot, sequence, floor] = [bytes.get_u64_le(), bytes.get_u64_le(), bytes.get_u64_le()];
         let change = match kind {
-            0 => Change::Store(codec::decode(bytes).ok()?),
+            0 => Change::Store(Operation::decode(bytes).ok()?),
             1 => Change::Publish(Attributes::decode(&mut bytes)?),
             _ => return None,
         };
@@ -76,7 +76,7 @@ impl Envelope {
 
 impl Attributes {
     /// Appends the encoding: lengths before texts.
-    pub fn encode(&self, out: &mut BytesMut) {
+    pub fn encode(&self, out: &mut impl BufMut) {
         out.put_u64_le(self.member.0);
         put_text(out, &self.name);
         out.put_u16_le(self.client_urls.len().min(CLIENT_URLS_MAX) as u16);
@@ -98,7 +98,7 @@ impl Attributes {
     }
 }
 
-fn put_text(out: &mut BytesMut, text: &str) {
+fn put_text(out: &mut impl BufMut, text: &str) {
     let text = &text.as_bytes()[..text.len().min(usize::from(u16::MAX))];
     out.put_u16_le(text.len() as u16);
     out.put_slice(text);

@@ -8,7 +8,8 @@ use synod_machine::{NodeId, Output, RequestId};
 use synod_protocols::consensus::raft::{self, Index, Payload, SnapshotPoint, Term};
 use synod_storage::kv::{Kv, Reader};
 use synod_storage::mvcc::{
-    Event, Events, Installer, LeaseId, Operation, Outcome, Revision, SnapshotReader, Store, StoreError, View,
+    Event, Events, Installer, LeaseId, Operation, Outcome, Revision, SnapshotCursor, Store, StoreError, Sweep,
+    View,
 };
 
 use crate::proposal::{Change, Envelope};
@@ -33,8 +34,8 @@ pub struct ReplicaConfig {
     pub persist_entries: u64,
     /// Bytes of entries applied before that.
     pub persist_bytes: usize,
-    /// Superseded versions removed at once when nothing else is to be done.
-    pub compact_step_keys: usize,
+    /// Compacted changes cleared away at once when nothing else is to be done.
+    pub compact_step_changes: usize,
     /// Bytes in a snapshot's piece.
     pub chunk_bytes: usize,
     /// The group's members at its very beginning.
@@ -52,7 +53,7 @@ impl ReplicaConfig {
             group,
             persist_entries: 10_000,
             persist_bytes: 32 << 20,
-            compact_step_keys: 1_000,
+            compact_step_changes: 1_000,
             chunk_bytes: 1 << 20,
             bootstrap,
             flaws: Flaws::default(),
@@ -69,8 +70,8 @@ pub struct Replica<K: Kv> {
     members: BTreeMap<NodeId, Attributes>,
     hub: Hub,
     unpersisted: Unpersisted,
-    outgoing: BTreeMap<NodeId, (SnapshotPoint, SnapshotReader<K>)>,
-    incoming: Option<(SnapshotPoint, Installer<K>)>,
+    outgoing: BTreeMap<NodeId, (SnapshotPoint, View<K::Snapshot>)>,
+    incoming: Option<(SnapshotPoint, Installer<K::Staging>)>,
     awaiting: Vec<(RequestId, Revision)>,
     compacting: bool,
 }
@@ -177,9 +178,9 @@ impl<K: Kv> Replica<K> {
             tell(outputs, out);
         }
         if self.compacting {
-            let done = expect_engine(self.store.compact_step(self.config.compact_step_keys));
-            self.compacting = !done;
-            more |= !done;
+            let sweep = expect_engine(self.store.compact_step(self.config.compact_step_changes));
+            self.compacting = sweep == Sweep::Unfinished;
+            more |= self.compacting;
         }
         if !self.compacting {
             for (id, _) in self.awaiting.drain(..) {
@@ -264,7 +265,11 @@ impl<K: Kv> Replica<K> {
             }
             Change::Store(operation) => {
                 let collect = if events.is_some() { Events::Collect } else { Events::Skip };
-                let done = expect_engine(self.store.apply(index.0, &operation, collect));
+                let index = match self.config.flaws.apply_again_after_restart {
+                    true => index.0.max(self.store.applied_index() + 1),
+                    false => index.0,
+                };
+                let done = expect_engine(self.store.apply(index, &operation, collect));
                 match (&operation, &done.outcome) {
                     (Operation::LeaseRevoke { id }, Ok(_)) => applied.leases.push((*id, None)),
                     (_, Ok(Outcome::LeaseGrant { id, ttl_seconds })) => {
@@ -282,6 +287,9 @@ impl<K: Kv> Replica<K> {
     }
 
     fn flush(&mut self) {
+        if self.store.applied_index() < self.point.index.0 {
+            self.store.skip(self.point.index.0);
+        }
         self.store.set_meta(META_POINT, Some(encode_point(&self.point)));
         self.store.set_meta(META_SESSIONS, Some(self.sessions.encode()));
         expect_engine(self.store.flush());
@@ -320,39 +328,49 @@ impl<K: Kv> Replica<K> {
                 self.store.set_meta(META_SESSIONS, Some(Sessions::default().encode()));
                 expect_engine(self.store.flush());
             }
-            self.outgoing.insert(peer, (self.point.clone(), self.store.view().snapshot()));
+            self.outgoing.insert(peer, (self.point.clone(), self.store.view()));
             if self.config.flaws.snapshot_without_sessions {
                 self.flush();
             }
         }
-        let Some((held, reader)) = self.outgoing.get(&peer) else { return raft::Done::Unreadable { peer } };
+        let Some((held, view)) = self.outgoing.get(&peer) else { return raft::Done::Unreadable { peer } };
         if !cursor.is_empty() && point.as_ref() != Some(held) {
             return raft::Done::Unreadable { peer };
         }
-        match reader.chunk(&cursor, self.config.chunk_bytes) {
-            Ok(chunk) => raft::Done::Read {
-                peer,
-                point: held.clone(),
-                chunk: raft::Chunk { cursor, next: chunk.next, data: chunk.data },
-            },
-            Err(_) => raft::Done::Unreadable { peer },
+        let place = if cursor.is_empty() { Ok(SnapshotCursor::default()) } else { SnapshotCursor::decode(cursor.clone()) };
+        match place.map(|place| view.snapshot_chunk(&place, self.config.chunk_bytes)) {
+            Ok(Ok(chunk)) => {
+                let next = chunk.next.map(|next| next.encode());
+                let chunk = raft::Chunk { cursor, next, data: chunk.bytes };
+                raft::Done::Read { peer, point: held.clone(), chunk }
+            }
+            _ => raft::Done::Unreadable { peer },
         }
     }
 
     fn install_chunk(&mut self, point: SnapshotPoint, chunk: raft::Chunk, out: &mut Output<Node>) -> raft::Done {
         if chunk.cursor.is_empty() {
-            let installer = expect_engine(self.store.installer());
+            let installer = expect_engine(self.store.begin_install());
             self.incoming = Some((point.clone(), installer));
         }
-        let Some((held, installer)) = self.incoming.as_mut().filter(|(held, _)| *held == point) else {
+        let Some((_, installer)) = self.incoming.as_mut().filter(|(held, _)| *held == point) else {
             return raft::Done::Uninstallable { point };
         };
-        if installer.add(&chunk.cursor, &chunk.data, chunk.next.as_ref()).is_err() {
-            self.incoming = None;
-            return raft::Done::Uninstallable { point };
+        let expected = installer.cursor().encode();
+        if !chunk.cursor.is_empty() && chunk.cursor != expected {
+            // A piece that came twice, or too early: say what is needed.
+            return raft::Done::Installed { point, next: Some(expected) };
         }
-        if let Some(next) = chunk.next {
-            return raft::Done::Installed { point: held.clone(), next: Some(next) };
+        match installer.accept(&chunk.data) {
+            Ok(false) => {
+                let next = Some(installer.cursor().encode());
+                return raft::Done::Installed { point, next };
+            }
+            Ok(true) => {}
+            Err(_) => {
+                self.incoming = None;
+                return raft::Done::Uninstallable { point };
+            }
         }
         let Some((_, installer)) = self.incoming.take() else { return raft::Done::Uninstallable { point } };
         let seen = self.store.revision();

@@ -161,7 +161,7 @@ pub enum Answer {
     Leases(Vec<LeaseId>),
     LeaseKeys(Vec<Bytes>),
     Revision,
-    HashKv { hash: u32, revision: Revision, compacted: Revision },
+    HashKv { hash: u64, revision: Revision, compacted: Revision },
     Hash(u64),
 }
 

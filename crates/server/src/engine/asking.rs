@@ -162,7 +162,7 @@ impl Backend for MemberBackend {
 
     async fn hash(&self) -> Result<Read<u32>, BackendError> {
         match self.read(Query::Hash, Consistency::Serializable).await? {
-            (revision, Answer::Hash(hash)) => Ok(Read { revision, response: (hash ^ (hash >> 32)) as u32 }),
+            (revision, Answer::Hash(hash)) => Ok(Read { revision, response: fold(hash) }),
             _ => Err(unexpected("another answer than a hash")),
         }
     }
@@ -170,7 +170,7 @@ impl Backend for MemberBackend {
     async fn hash_kv(&self, revision: Revision) -> Result<HashKv, BackendError> {
         match self.read(Query::HashKv(revision), Consistency::Serializable).await? {
             (current, Answer::HashKv { hash, revision, compacted }) => {
-                Ok(HashKv { hash, revision: current, hash_revision: revision, compacted })
+                Ok(HashKv { hash: fold(hash), revision: current, hash_revision: revision, compacted })
             }
             _ => Err(unexpected("another answer than a hash")),
         }
@@ -179,6 +179,11 @@ impl Backend for MemberBackend {
     async fn move_leader(&self, target: u64) -> Result<(), BackendError> {
         self.command(Command::Transfer(NodeId(target))).await.map(|_| ())
     }
+}
+
+/// The API's hashes have 32 bits.
+fn fold(hash: u64) -> u32 {
+    (hash ^ (hash >> 32)) as u32
 }
 
 fn puts(txn: &TxnRequest) -> bool {

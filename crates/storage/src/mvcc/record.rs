@@ -203,10 +203,9 @@ impl Logged {
         Bytes::copy_from_slice(&position.encode())
     }
 
-    /// The part of the `Log` from revision `from` on and below revision `end`.
-    pub fn span(from: Revision, end: Revision) -> Span {
-        let at = |main| Self::log_key(Position { main, sub: 0 });
-        Span { start: at(from), end: Some(at(end)) }
+    /// The part of the `Log` from `from` on and below revision `end`.
+    pub fn span(from: Position, end: Revision) -> Span {
+        Span { start: Self::log_key(from), end: Some(Self::log_key(Position { main: end, sub: 0 })) }
     }
 
     pub fn encode(deleted: bool, key: &[u8]) -> Bytes {
@@ -285,13 +284,13 @@ pub(super) struct State {
     pub revision: Revision,
     /// Reads below it are refused; 0 before the first compaction.
     pub compacted: Revision,
-    /// Up to which revision what compaction forgot has been removed from the engine. Not part of what the store means.
-    pub swept: Revision,
+    /// Below which change what compaction forgot has been removed from the engine. Not part of what the store means.
+    pub swept: Position,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { applied_index: 0, revision: 1, compacted: 0, swept: 0 }
+        Self { applied_index: 0, revision: 1, compacted: 0, swept: Position { main: 1, sub: 0 } }
     }
 }
 
@@ -301,7 +300,8 @@ impl State {
         put_varint(&mut out, self.applied_index);
         put_signed(&mut out, self.revision);
         put_signed(&mut out, self.compacted);
-        put_signed(&mut out, self.swept);
+        put_signed(&mut out, self.swept.main);
+        put_varint(&mut out, u64::from(self.swept.sub));
         out.into()
     }
 
@@ -312,12 +312,15 @@ impl State {
             applied_index: decoder.varint("applied index")?,
             revision: decoder.signed("revision")?,
             compacted: decoder.signed("compacted revision")?,
-            swept: decoder.signed("swept revision")?,
+            swept: Position {
+                main: decoder.signed("swept revision")?,
+                sub: decoder.unsigned_32("swept change")?,
+            },
         };
         decoder.finish()?;
         let sound = state.revision >= 1
             && (0..=state.revision).contains(&state.compacted)
-            && (0..=state.compacted).contains(&state.swept);
+            && (0..=state.compacted + 1).contains(&state.swept.main);
         if sound { Ok(state) } else { Err(DecodeError::OutOfRange { what: "the store's state" }) }
     }
 }

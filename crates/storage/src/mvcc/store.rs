@@ -21,7 +21,7 @@ use super::{
     execute::Execution,
     overlay::Overlay,
     range::Window,
-    record::{STATE_KEY, State, damaged, encode_ttl, lease_key, meta_key},
+    record::{Position, STATE_KEY, State, damaged, encode_ttl, lease_key, meta_key},
 };
 use crate::kv::{Kv, Reader, Space};
 
@@ -172,6 +172,13 @@ impl<K: Kv> Store<K> {
         self.overlay.engine
     }
 
+    /// The engine's content has been replaced by one that shows `state`, and that is durable.
+    pub(super) fn reset(&mut self, state: State) {
+        self.state = state;
+        self.flushed = state;
+        self.persisted_index = state.applied_index;
+    }
+
     fn execute(
         &mut self,
         operation: &Operation,
@@ -218,6 +225,8 @@ impl<K: Kv> Store<K> {
             return Err(StoreError::FutureRevision { requested, current });
         }
         self.state.compacted = requested;
+        // What happened at the former compacted revision was kept, and now falls to the sweep again.
+        self.state.swept = self.state.swept.min(Position { main: compacted, sub: 0 });
         Ok(())
     }
 
