@@ -275,8 +275,8 @@ fn online_memory_does_not_grow_with_the_run() {
 
 #[test]
 fn a_limit_is_an_unknown_verdict_and_never_a_wrong_one() {
-    for seed in 0..20 {
-        let shape = Shape { seed, clients: 10, operations: 300, lost_per_mille: 100 };
+    for seed in 0..5 {
+        let shape = Shape { seed, clients: 8, operations: 120, lost_per_mille: 100 };
         let history = generate::cas_register(shape, 3);
         let (planted, index) = {
             let read = history
@@ -286,7 +286,7 @@ fn a_limit_is_an_unknown_verdict_and_never_a_wrong_one() {
             let read = read.expect("there are reads");
             (generate::with_output(&history, read, CasOutput::Value(99)), read)
         };
-        for steps_max in [1, 10, 100, 1000, 10_000, 100_000, 10_000_000] {
+        for steps_max in [1, 10, 100, 1000, 10_000, 100_000] {
             for configurations_max in [1, 10, 100_000] {
                 let limits = Limits { steps_max, configurations_max };
                 let right = check_within(&CasRegister { initial: 0 }, &history, limits);
