@@ -297,3 +297,25 @@ fn a_limit_is_an_unknown_verdict_and_never_a_wrong_one() {
         }
     }
 }
+
+/// The random histories above must be of both kinds, or their agreement would say nothing.
+#[test]
+fn random_histories_are_of_both_kinds() {
+    fn kept<S: Specification>(
+        spec: &S,
+        histories: impl Strategy<Value = History<S::Input, S::Output>>,
+    ) -> usize {
+        use proptest::strategy::ValueTree;
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let draw = |_| histories.new_tree(&mut runner).expect("the strategy rejects nothing").current();
+        (0..500).map(draw).filter(|history| brute_force::is_linearizable(spec, history)).count()
+    }
+    for (name, kept) in [
+        ("register", kept(&Register { initial: 0 }, histories(register_operation(), 4, 9))),
+        ("cas register", kept(&CasRegister { initial: 0 }, histories(cas_operation(), 4, 8))),
+        ("key-value", kept(&KeyValue::default(), histories(key_value_operation(), 4, 7))),
+    ] {
+        println!("{name}: {kept} of 500 random histories are linearizable");
+        assert!((40..=460).contains(&kept), "{name}: {kept} of 500 random histories are linearizable");
+    }
+}

@@ -154,8 +154,8 @@ fn the_verdict_is_a_text_for_people() {
     assert_eq!(
         text,
         "The history is not linearizable: #3 read → 0 of client 3 (from 5ms, to 8ms) cannot be placed anywhere \
-         between its invocation and its return. The 1 operations that returned before it have an explanation; with \
-         its return there is none.\n\
+         between its invocation and its return. Everything that returned before it (1 operation) has an explanation; \
+         with its return there is none.\n\
          - Where the state was 1, it would have read 1.\n\
          No order of the operations in flight helps:\n\
          - #1 write 2 of client 2 (from 4ms, to 30ms)\n\
