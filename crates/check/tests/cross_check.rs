@@ -153,7 +153,7 @@ fn key_value_operation() -> impl Strategy<Value = (Request, Option<Answer>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn register_verdicts_are_those_of_the_definition(history in histories(register_operation(), 4, 9)) {

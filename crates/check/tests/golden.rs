@@ -123,6 +123,12 @@ fn an_unknown_write_may_take_effect_late_or_never_but_only_once() {
 }
 
 #[test]
+fn an_unknown_write_of_the_present_value_may_still_hide_another() {
+    // Found by a random history: write 2, write 0, swap 0 for 1; and the first two leave no other trace.
+    keeps("1 0-? w0\n2 0-10 c0>1\n3 2-11 w2\n3 13-14 r1");
+}
+
+#[test]
 fn two_equal_unknown_writes_explain_two_returns_of_the_value() {
     keeps("1 0-? w1\n3 0-? w1\n2 1-2 r1\n2 3-4 w2\n2 5-6 r1");
 }
