@@ -315,3 +315,41 @@ fn the_writes_of_a_generated_history_are_found_in_what_its_answers_prove() {
     assert!(violation.sentence.contains(&format!("revision {}", lost.revision)), "{violation}");
     assert!(violation.to_string().starts_with("Broken: acknowledged writes are never lost. Operation #"));
 }
+
+#[test]
+fn the_history_of_the_store_is_evidence_about_operations_without_answer() {
+    use synod_check::history::{Client, History, Operation};
+    use synod_check::linearizability::check;
+    use synod_check::specification::KeyValue;
+    use synod_check::specification::key_value::{Answer, Reply, Request};
+
+    // Of two puts without answer one made revision 2. The answers leave open which; the store knows.
+    let at = Duration::from_millis;
+    let answer = Answer { revision: 3, reply: Reply::Put { previous: None } };
+    let read = |value: &str| {
+        let pair = Pair {
+            key: b"a"[..].into(),
+            value: value.as_bytes().into(),
+            create_revision: 2,
+            mod_revision: 2,
+            version: 1,
+            lease: 0,
+        };
+        Answer { revision: 3, reply: Reply::Range { pairs: vec![pair], count: 1 } }
+    };
+    let history = |seen: &str| {
+        History::from_operations(vec![
+            Operation::open(Client(1), at(0), Request::put("a", "x")),
+            Operation::open(Client(2), at(0), Request::put("a", "y")),
+            Operation::returned(Client(3), at(1), at(2), Request::put("b", "z"), answer.clone()),
+            Operation::returned(Client(3), at(3), at(4), Request::get("a"), read(seen)),
+        ])
+        .unwrap()
+    };
+    let store = StoreHistory::new(vec![Change::put(2, "a", "x"), Change::put(3, "b", "z")]);
+    let mut spec = KeyValue::default();
+    assert!(check(&spec, &history("y")).is_linearizable());
+    store.add_to(&mut spec.evidence);
+    assert!(check(&spec, &history("x")).is_linearizable());
+    assert!(check(&spec, &history("y")).is_violation());
+}
