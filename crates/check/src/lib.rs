@@ -19,6 +19,25 @@
 //! The crate knows nothing of machines, simulators or servers, does no I/O and reads no clock. Times are
 //! [`Duration`](std::time::Duration)s since the beginning of the run that was observed.
 //!
+//! ```
+//! use std::time::Duration;
+//! use synod_check::history::{Client, Recorder};
+//! use synod_check::linearizability::check;
+//! use synod_check::specification::{Register, RegisterInput, RegisterOutput};
+//!
+//! let at = Duration::from_millis;
+//! let mut recorder = Recorder::new();
+//! let write = recorder.invoke(Client(1), at(0), RegisterInput::Write(5))?;
+//! recorder.complete(write, at(3), RegisterOutput::Written)?;
+//! let read = recorder.invoke(Client(2), at(4), RegisterInput::Read)?;
+//! recorder.complete(read, at(6), RegisterOutput::Value(0))?;
+//!
+//! let verdict = check(&Register { initial: 0 }, &recorder.finish());
+//! assert!(verdict.is_violation());
+//! assert!(verdict.to_string().contains("Where the state was 5, it would have read 5."));
+//! # Ok::<(), synod_check::history::HistoryError>(())
+//! ```
+//!
 //! Left out so far: weaker models (sequential, causal, session guarantees), transactions over several objects with
 //! isolation levels, and reading histories from files.
 

@@ -132,9 +132,13 @@ impl fmt::Display for Violation {
         }
         writeln!(
             f,
-            ": {} cannot be placed anywhere between its invocation and its return. The {} operations that returned \
-             before it have an explanation; with its return there is none.",
-            self.operation.text, self.explained_before
+            ": {} cannot be placed anywhere between its invocation and its return. Everything that returned before it \
+             ({}) has an explanation; with its return there is none.",
+            self.operation.text,
+            match self.explained_before {
+                1 => "1 operation".to_owned(),
+                count => format!("{count} operations"),
+            }
         )?;
         for possibility in &self.possibilities {
             write!(f, "- Where the state was {}", possibility.state)?;

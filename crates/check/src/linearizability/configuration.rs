@@ -30,6 +30,14 @@ pub(super) struct Kinds {
 }
 
 impl<T: PartialEq> Configuration<T> {
+    /// Whether an overwrite in flight has neither taken effect nor could have done so before the last overwrite.
+    pub fn has_unhideable(&self, kinds: &Kinds) -> bool {
+        let words = Mask::words_max([&kinds.overwrite]);
+        (0..words).any(|index| {
+            kinds.overwrite.word(index) & !self.used.word(index) & !self.hideable.word(index) != 0
+        })
+    }
+
     /// Whether whatever can follow `other` can follow `self` too. The states must be equal.
     ///
     /// - A read that took effect here and not there is one obligation less; never the reverse.

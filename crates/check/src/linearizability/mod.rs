@@ -18,7 +18,8 @@
 //!    returns unplaced is hidden there without any change of the state.
 //! 3. *Twins.* Of two equal operations in flight the one that returns first is used first; one that never returned
 //!    is used last.
-//! 4. *Idle unknowns.* An operation that was never answered is placed only where it changes the state.
+//! 4. *Idle unknowns.* An operation that was never answered is placed only where it changes the state, or hides a write
+//!    that nothing has hidden yet.
 //! 5. *Dominance.* Of two configurations with one state, the one that has all freedoms of the other replaces it.
 //!
 //! Each rule is an exchange argument: an explanation that breaks the rule can be turned into one that keeps it. They are

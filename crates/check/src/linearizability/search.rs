@@ -233,8 +233,9 @@ impl<S: Specification> Search<S> {
         let Some(state) = self.spec.step(&world.state, &operation.input, operation.output.as_ref()) else {
             return Ok(None);
         };
-        // Rule 4.
-        if operation.deadline == NEVER && state == world.state {
+        // Rule 4. An overwrite that leaves the state as it is can still make a difference: it hides others.
+        let hides = effect == Effect::Overwrite && world.has_unhideable(&self.kinds);
+        if operation.deadline == NEVER && state == world.state && !hides {
             return Ok(None);
         }
         let mut child = Configuration { used: world.used.clone(), hideable: world.hideable.clone(), state };
