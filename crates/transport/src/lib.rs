@@ -51,6 +51,7 @@ mod certificate;
 mod config;
 mod counters;
 mod dial;
+mod direct;
 pub mod frame;
 mod hello;
 mod peer;

@@ -123,13 +123,13 @@ impl Transport {
         &self.local_addresses
     }
 
-    /// Queues a frame and has it written soon. Frames queued meanwhile leave with it.
+    /// Queues a frame and writes it: at once when the link is idle, else with the others that wait.
     ///
     /// # Errors
     /// [`NotSent`]: the frame was dropped, and counted.
     pub fn send(&self, peer: u64, payload: impl Into<Payload>) -> Result<(), NotSent> {
         let peer = self.queue(peer, payload.into())?;
-        peer.queue.wake();
+        peer.flush();
         Ok(())
     }
 
@@ -144,7 +144,7 @@ impl Transport {
             }
         }
         if let Some(peer) = woken {
-            peer.queue.wake();
+            peer.flush();
         }
         accepted
     }
