@@ -24,8 +24,9 @@ use crate::queue::{Payload, Queue};
 
 /// More than this is the task's work: the caller has other things to do than to copy.
 const DIRECT_BYTES_MAX: usize = 64 * 1024;
-/// Frames that follow each other faster than this are a stream. About what it costs to wake the task.
-const STREAM_GAP: Duration = Duration::from_micros(30);
+/// Frames that follow each other faster than this are a stream. Some system calls long: a caller that has this much to do
+/// between two frames can afford to write them.
+const STREAM_GAP: Duration = Duration::from_micros(10);
 
 /// The socket of a link that is up, for use by any thread.
 #[derive(Debug, Default)]
