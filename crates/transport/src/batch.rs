@@ -1,7 +1,7 @@
 //! Many frames in one write: small parts are copied side by side, large ones are handed over as they are.
 //!
-//! A system call costs as much as copying some tens of kilobytes. So headers and small payloads are gathered in a buffer,
-//! and a large payload becomes a segment of its own in a vectored write.
+//! A system call costs as much as copying some tens of kilobytes. So headers and small payloads are gathered
+//! in a buffer, and a large payload becomes a segment of its own in a vectored write.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -46,7 +46,8 @@ impl Batch {
     /// Writes everything; returns how many writes it took.
     ///
     /// # Errors
-    /// `TimedOut` when not a byte could be written for `stall`; else what the stream says. The stream is spoilt then.
+    /// `TimedOut` when not a byte could be written for `stall`; else what the stream says. The stream is
+    /// spoilt then.
     pub(crate) async fn write<W: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut W,
@@ -63,7 +64,8 @@ impl Batch {
         Ok(writes)
     }
 
-    /// Writes what the socket takes without waiting; what it does not take stays. Returns how many writes it took.
+    /// Writes what the socket takes without waiting; what it does not take stays. Returns how many writes it
+    /// took.
     ///
     /// # Errors
     /// What the socket says, but for `WouldBlock`.

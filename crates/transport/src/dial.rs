@@ -44,7 +44,7 @@ enum NoLink {
     HandshakeTimeout(Duration),
     #[error("handshake: {0}")]
     Hello(#[from] HelloError),
-    #[error("handshake: the answer is not to our question")]
+    #[error("handshake: the answer is not to our question, or not from the peer")]
     WrongAnswer,
     #[error("refused: {0}")]
     Refused(Refusal),
@@ -184,7 +184,8 @@ async fn run_link(shared: &Shared, peer: &Peer, link: Secured, answer: Answer) -
     let begun = Instant::now();
     let mut admitted = peer.admitted.subscribe();
     let restarted = async {
-        // A new run of the peer dials us while we hold a connection to the old one, whose end we have not been told.
+        // A new run of the peer dials us while we hold a connection to the old one, whose end we have not
+        // been told.
         while admitted.changed().await.is_ok() {
             if admitted.borrow_and_update().instance != answer.instance {
                 return;
@@ -250,7 +251,8 @@ where
     }
 }
 
-/// Reads what the acceptor has to say, which is pongs; its silence, or the end of the stream, is the end of the link.
+/// Reads what the acceptor has to say, which is pongs; its silence, or the end of the stream, is the end of
+/// the link.
 async fn read_pongs<R>(mut stream: R, peer: &Peer, begun: Instant, timeouts: &Timeouts) -> Ended
 where
     R: AsyncRead + Unpin,

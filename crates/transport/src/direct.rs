@@ -1,12 +1,13 @@
 //! Writing from the caller's own thread, when nobody else is writing.
 //!
-//! Handing a frame to the link's task costs a thread its sleep: on an idle machine that wake-up takes longer than
-//! everything else between two nodes. So when the link is idle and has no TLS, the caller's thread makes the system
-//! call itself. It never waits: what the socket does not take at once is left to the task. The right to write is held by one
-//! of them at a time ([`Queue::begin`]), which keeps frames in order.
+//! Handing a frame to the link's task costs a thread its sleep: on an idle machine that wake-up takes longer
+//! than everything else between two nodes. So when the link is idle and has no TLS, the caller's thread makes
+//! the system call itself. It never waits: what the socket does not take at once is left to the task. The
+//! right to write is held by one of them at a time ([`Queue::begin`]), which keeps frames in order.
 //!
-//! A system call for each frame is right for a frame now and then, and wrong for a stream of them: that is the task's, which
-//! gathers what comes while it writes. The time since the last frame tells one from the other.
+//! A system call for each frame is right for a frame now and then, and wrong for a stream of them: that is
+//! the task's, which gathers what comes while it writes. The time since the last frame tells one from the
+//! other.
 
 use std::io;
 use std::pin::Pin;
@@ -24,8 +25,8 @@ use crate::queue::{Payload, Queue};
 
 /// More than this is the task's work: the caller has other things to do than to copy.
 const DIRECT_BYTES_MAX: usize = 64 * 1024;
-/// Frames that follow each other faster than this are a stream. Some system calls long: a caller that has this much to do
-/// between two frames can afford to write them.
+/// Frames that follow each other faster than this are a stream. Some system calls long: a caller that has
+/// this much to do between two frames can afford to write them.
 const STREAM_GAP: Duration = Duration::from_micros(10);
 
 /// The socket of a link that is up, for use by any thread.

@@ -1,9 +1,9 @@
 //! What is known of one peer, and the gate through which everything about it is delivered.
 //!
 //! Three tasks may have something to say about a peer: the dialer, the reader of its current connection, and
-//! the reader of an older one that has not yet noticed. The gate is a lock that each holds while it delivers. So deliveries
-//! about a peer never run concurrently, an older connection falls silent the moment a newer one is admitted, and nothing
-//! is delivered once the peer is retired.
+//! the reader of an older one that has not yet noticed. The gate is a lock that each holds while it delivers.
+//! So deliveries about a peer never run concurrently, an older connection falls silent the moment a newer one
+//! is admitted, and nothing is delivered once the peer is retired.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -179,7 +179,8 @@ impl Peer {
     }
 }
 
-/// Stands for a link that is up; dropping it, in whatever way the dialer's task ends, takes it down and says so.
+/// Stands for a link that is up; dropping it, in whatever way the dialer's task ends, takes it down and says
+/// so.
 pub(crate) struct LinkUp<'a> {
     peer: &'a Peer,
     deliver: &'a Deliver,

@@ -1,7 +1,9 @@
-//! What waits for one peer: a bounded first-in-first-out queue between the caller's thread and the link's task.
+//! What waits for one peer: a bounded first-in-first-out queue between the caller's thread and the link's
+//! task.
 //!
-//! Bytes and frames count from [`Queue::push`] until they were written, so the bound is on memory, not on the part of it
-//! that happens to lie here. The queue is open only while the link is up; closing it drops what it holds.
+//! Bytes and frames count from [`Queue::push`] until they were written, so the bound is on memory, not on the
+//! part of it that happens to lie here. The queue is open only while the link is up; closing it drops what it
+//! holds.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +13,8 @@ use tokio::sync::Notify;
 
 use crate::counters::PeerCounters;
 
-/// Why a frame was not queued. It is dropped and counted; the sender's protocol has to send it again if it matters.
+/// Why a frame was not queued. It is dropped and counted; the sender's protocol has to send it again if it
+/// matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
     /// No peer of this id.
@@ -37,8 +40,8 @@ pub struct Credit {
     pub frames: usize,
 }
 
-/// A frame's payload, in one part or several that are sent as one. Parts are shared, not copied (but small ones, into
-/// the buffer that many frames leave in).
+/// A frame's payload, in one part or several that are sent as one. Parts are shared, not copied (but small
+/// ones, into the buffer that many frames leave in).
 #[derive(Clone, Debug)]
 pub struct Payload(Parts);
 
@@ -139,8 +142,8 @@ impl Queue {
         self.filled.notified().await;
     }
 
-    /// Takes the right to write, and moves frames to `out` until these hold `batch_bytes_max` (the first one always goes).
-    /// False when another holds the right; it will look for more frames when it is done.
+    /// Takes the right to write, and moves frames to `out` until these hold `batch_bytes_max` (the first one
+    /// always goes). False when another holds the right; it will look for more frames when it is done.
     pub(crate) fn begin(&self, batch_bytes_max: usize, out: &mut Vec<Payload>) -> bool {
         let mut state = self.lock();
         if state.writing {

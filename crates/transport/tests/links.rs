@@ -222,8 +222,8 @@ fn frames_keep_their_order_whoever_writes_them() {
     const FRAMES: u32 = 2000;
     let runtime = runtime();
     let nodes = cluster(&runtime, vec![config(1), config(2)]);
-    // Two threads, with pauses such that now the callers write, now the link's task, and frames that no socket takes at
-    // once, so that one takes over from the other within a frame.
+    // Two threads, with pauses such that now the callers write, now the link's task, and frames that no
+    // socket takes at once, so that one takes over from the other within a frame.
     std::thread::scope(|scope| {
         for thread in 0..2_u32 {
             let node = &nodes[&1];
