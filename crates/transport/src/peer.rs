@@ -198,3 +198,34 @@ impl Drop for LinkUp<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_newest_connection_of_a_peer_that_is_not_retired_delivers() {
+        let delivered: Arc<Mutex<Vec<Bytes>>> = Arc::default();
+        let sink = Arc::clone(&delivered);
+        let deliver = move |delivery| {
+            if let Delivery::Frame { bytes, .. } = delivery {
+                sink.lock().unwrap().push(bytes);
+            }
+        };
+        let peer = Peer::new(PeerAddresses { id: 2, addresses: vec![] }, &Limits::default());
+        let send =
+            |admitted, text| peer.deliver_frames(admitted, &mut vec![Bytes::from_static(text)], &deliver);
+        let old = peer.admit(7, 1).unwrap();
+        assert!(send(old, b"old"));
+        assert_eq!(peer.admit(7, 1), Err(Refusal::Overtaken));
+        let new = peer.admit(7, 2).unwrap();
+        // Its reader has not been told yet, and must not need to be.
+        assert!(!send(old, b"late"));
+        assert!(send(new, b"new"));
+        peer.retire();
+        assert!(!send(new, b"after"));
+        assert_eq!(peer.admit(7, 3), Err(Refusal::UnknownMember));
+        assert!(peer.link_up(None, &deliver).is_none());
+        assert_eq!(*delivered.lock().unwrap(), ["old", "new"]);
+    }
+}
