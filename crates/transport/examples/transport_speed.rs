@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release -p synod-transport --example transport_speed`
 //!
-//! First one frame at a time, there and back, each end answering from its own thread as a node would; then as many
-//! frames as go, one way, with the sender held back by the queue only.
+//! First one frame at a time, there and back, each end answering from its own thread as a node would; then as
+//! many frames as go, one way, with the sender held back by the queue only.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};

@@ -166,7 +166,8 @@ async fn shake_hands(shared: &Shared, tcp: TcpStream) -> Result<(Stream, Arc<Pee
     }
 }
 
-/// Gives up at the first bytes that are not a hello's: a stranger that speaks another protocol may never send as many.
+/// Gives up at the first bytes that are not a hello's: a stranger that speaks another protocol may never send
+/// as many.
 async fn read_hello(stream: &mut Stream) -> Result<Hello, NotAdmitted> {
     let mut bytes = [0; HELLO_BYTES];
     let (magic, rest) = bytes.split_first_chunk_mut::<8>().expect("a hello is longer than its magic");

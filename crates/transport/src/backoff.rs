@@ -1,7 +1,7 @@
 //! How long to wait before dialing again: twice as long after each failure, within bounds, with jitter.
 //!
-//! Jitter keeps the peers of a node that returns from dialing it in step. The wait is drawn from the upper half of
-//! the current step, so that it never collapses to nothing. Pure: the caller sleeps.
+//! Jitter keeps the peers of a node that returns from dialing it in step. The wait is drawn from the upper
+//! half of the current step, so that it never collapses to nothing. Pure: the caller sleeps.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Many frames in one write: small parts are copied side by side, large ones are handed over as they are.
 //!
-//! A system call costs as much as copying some tens of kilobytes. So headers and small payloads are gathered in a buffer,
-//! and a large payload becomes a segment of its own in a vectored write.
+//! A system call costs as much as copying some tens of kilobytes. So headers and small payloads are gathered
+//! in a buffer, and a large payload becomes a segment of its own in a vectored write.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::frame::{Kind, encode_header};
 
@@ -45,44 +46,68 @@ impl Batch {
     /// Writes everything; returns how many writes it took.
     ///
     /// # Errors
-    /// `TimedOut` when not a byte could be written for `stall`; else what the stream says. The stream is spoilt then.
+    /// `TimedOut` when not a byte could be written for `stall`; else what the stream says. The stream is
+    /// spoilt then.
     pub(crate) async fn write<W: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut W,
         stall: Duration,
     ) -> io::Result<usize> {
-        if !self.gathered.is_empty() {
-            self.segments.push_back(self.gathered.split().freeze());
-        }
+        self.close_segment();
         let mut writes = 0;
         while !self.segments.is_empty() {
-            let written_bytes = {
-                let mut slices = [IoSlice::new(&[]); SEGMENTS_MAX];
-                let count = self.segments.len().min(SEGMENTS_MAX);
-                for (slice, segment) in slices.iter_mut().zip(&self.segments) {
-                    *slice = IoSlice::new(segment);
-                }
-                tokio::time::timeout(stall, stream.write_vectored(&slices[..count])).await??
-            };
-            if written_bytes == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
+            let written_bytes = tokio::time::timeout(stall, stream.write_vectored(&self.slices())).await??;
             writes += 1;
-            self.advance(written_bytes);
+            self.advance(written_bytes)?;
         }
         tokio::time::timeout(stall, stream.flush()).await??;
         Ok(writes)
     }
 
-    fn advance(&mut self, mut written_bytes: usize) {
+    /// Writes what the socket takes without waiting; what it does not take stays. Returns how many writes it
+    /// took.
+    ///
+    /// # Errors
+    /// What the socket says, but for `WouldBlock`.
+    pub(crate) fn try_write(&mut self, socket: &TcpStream) -> io::Result<usize> {
+        self.close_segment();
+        let mut writes = 0;
+        while !self.segments.is_empty() {
+            match socket.try_write_vectored(&self.slices()) {
+                Ok(written_bytes) => self.advance(written_bytes)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+            writes += 1;
+        }
+        Ok(writes)
+    }
+
+    fn close_segment(&mut self) {
+        if !self.gathered.is_empty() {
+            self.segments.push_back(self.gathered.split().freeze());
+        }
+    }
+
+    /// The first segments, empty ones after the last.
+    fn slices(&self) -> [IoSlice<'_>; SEGMENTS_MAX] {
+        let mut segments = self.segments.iter();
+        std::array::from_fn(|_| IoSlice::new(segments.next().map_or(&[], |segment| &segment[..])))
+    }
+
+    fn advance(&mut self, mut written_bytes: usize) -> io::Result<()> {
+        if written_bytes == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
         while let Some(segment) = self.segments.front_mut() {
             if segment.len() > written_bytes {
                 segment.advance(written_bytes);
-                return;
+                break;
             }
             written_bytes -= segment.len();
             self.segments.pop_front();
         }
+        Ok(())
     }
 }
 
@@ -109,7 +134,7 @@ mod tests {
             _: &mut std::task::Context<'_>,
             slices: &[IoSlice<'_>],
         ) -> std::task::Poll<io::Result<usize>> {
-            self.0.push(slices.iter().map(|slice| slice.len()).collect());
+            self.0.push(slices.iter().map(|slice| slice.len()).filter(|length| *length > 0).collect());
             std::task::Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
         }
         fn poll_flush(

@@ -1,8 +1,10 @@
-//! The one thing that is wanted from an X.509 certificate beyond what the TLS library checks: its subject's common name.
+//! The one thing that is wanted from an X.509 certificate beyond what the TLS library checks: its subject's
+//! common name.
 //!
-//! A reader of just enough DER (ITU-T X.690) to walk RFC 5280's `tbsCertificate` to the subject. It sees only certificates
-//! whose chain has been verified, and trusts them no more for that: every length is checked, nothing recurses, nothing is
-//! allocated. When a subject has several common names the last one counts, as it does for Go and so for etcd.
+//! A reader of just enough DER (ITU-T X.690) to walk RFC 5280's `tbsCertificate` to the subject. It sees only
+//! certificates whose chain has been verified, and trusts them no more for that: every length is checked,
+//! nothing recurses, nothing is allocated. When a subject has several common names the last one counts, as it
+//! does for Go and so for etcd.
 
 const INTEGER: u8 = 0x02;
 const OBJECT_IDENTIFIER: u8 = 0x06;
@@ -105,7 +107,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_damage_is_read_without_panic(at in any::<prop::sample::Index>(), bytes in any::<[u8; 3]>(), cut in any::<prop::sample::Index>()) {
+        fn any_damage_is_read_without_panic(
+            at in any::<prop::sample::Index>(),
+            bytes in any::<[u8; 3]>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
             let mut certificate = certificate(&[(DnType::CommonName, "member")]);
             for (offset, byte) in bytes.into_iter().enumerate() {
                 let at = (at.index(certificate.len()) + offset) % certificate.len();

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::{Address, TlsFiles};
 
-/// Everything that [`crate::Transport::start`] needs to know. Begin with [`Config::new`] and change what differs.
+/// Everything that [`crate::Transport::start`] needs to know. Begin with [`Config::new`] and change what
+/// differs.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The cluster's id; a peer of another cluster is refused.
@@ -30,7 +31,8 @@ pub struct Config {
 impl Config {
     /// A node with no peers, no TLS, and default bounds.
     pub fn new(cluster: u64, member: u64, listen: Vec<SocketAddr>) -> Config {
-        // The standard library seeds its hasher from the system's random source: all that is needed of one here.
+        // The standard library seeds its hasher from the system's random source: all that is needed of one
+        // here.
         let instance = RandomState::new().hash_one((cluster, member, std::process::id()));
         let (peers, tls) = (Vec::new(), None);
         let (limits, timeouts) = (Limits::default(), Timeouts::default());
@@ -109,8 +111,8 @@ pub struct Limits {
     pub peer_queue_bytes_max: usize,
     /// What may wait for one peer, in frames, including what is being written.
     pub peer_queue_frames_max: usize,
-    /// What may have been delivered from one peer and not yet been digested (see [`crate::Permit`]). It may be passed by
-    /// what one read brought.
+    /// What may have been delivered from one peer and not yet been digested (see [`crate::Permit`]). It may
+    /// be passed by what one read brought.
     pub peer_inbound_bytes_max: usize,
     /// Accepted connections that have not proven to be a peer's. Of a peer there is one connection at a time.
     pub handshakes_max: usize,

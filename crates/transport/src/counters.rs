@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A reading of all counters. They grow from the start of the transport; a peer's, from when it was made known.
+/// A reading of all counters. They grow from the start of the transport; a peer's, from when it was made
+/// known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// By member id.

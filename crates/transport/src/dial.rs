@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
 use crate::batch::Batch;
+use crate::direct::SharedSocket;
 use crate::frame::{Decoder, Kind, PING_BYTES};
 use crate::hello::{ANSWER_BYTES, Answer, Hello, HelloError, Refusal, Versions};
 use crate::peer::Peer;
@@ -43,7 +44,7 @@ enum NoLink {
     HandshakeTimeout(Duration),
     #[error("handshake: {0}")]
     Hello(#[from] HelloError),
-    #[error("handshake: the answer is not to our question")]
+    #[error("handshake: the answer is not to our question, or not from the peer")]
     WrongAnswer,
     #[error("refused: {0}")]
     Refused(Refusal),
@@ -98,9 +99,9 @@ async fn dial(shared: &Shared, peer: &Peer, turn: usize) -> NoLink {
             std::future::pending().await
         };
         match connect(shared, peer, &address).await {
-            Ok((stream, answer)) => {
+            Ok((link, answer)) => {
                 info!(peer = format_args!("{:x}", peer.id), %address, "link to peer is up");
-                run_link(shared, peer, stream, answer).await
+                run_link(shared, peer, link, answer).await
             }
             Err(error) => error,
         }
@@ -111,7 +112,7 @@ async fn dial(shared: &Shared, peer: &Peer, turn: usize) -> NoLink {
     }
 }
 
-async fn connect(shared: &Shared, peer: &Peer, address: &Address) -> Result<(Stream, Answer), NoLink> {
+async fn connect(shared: &Shared, peer: &Peer, address: &Address) -> Result<(Secured, Answer), NoLink> {
     peer.counters.dials.add(1);
     let Timeouts { connect, handshake, .. } = shared.timeouts;
     let tcp = timeout(connect, TcpStream::connect((address.host.as_str(), address.port)))
@@ -120,20 +121,29 @@ async fn connect(shared: &Shared, peer: &Peer, address: &Address) -> Result<(Str
         .map_err(NoLink::Connect)?;
     tcp.set_nodelay(true).map_err(NoLink::Connect)?;
     timeout(handshake, async {
-        let mut stream = secure(shared, tcp, address).await?;
-        let answer = shake_hands(shared, peer, &mut stream).await?;
-        Ok((stream, answer))
+        let mut secured = secure(shared, tcp, address).await?;
+        let answer = shake_hands(shared, peer, &mut secured.stream).await?;
+        Ok((secured, answer))
     })
     .await
     .map_err(|_| NoLink::HandshakeTimeout(handshake))?
 }
 
-async fn secure(shared: &Shared, tcp: TcpStream, address: &Address) -> Result<Stream, NoLink> {
-    let Some(tls) = shared.tls() else { return Ok(Box::new(tcp)) };
+/// A connection, and its socket for direct writes if it has no TLS.
+struct Secured {
+    stream: Stream,
+    socket: Option<Arc<TcpStream>>,
+}
+
+async fn secure(shared: &Shared, tcp: TcpStream, address: &Address) -> Result<Secured, NoLink> {
+    let Some(tls) = shared.tls() else {
+        let socket = Arc::new(tcp);
+        return Ok(Secured { stream: Box::new(SharedSocket(Arc::clone(&socket))), socket: Some(socket) });
+    };
     let name = server_name(&address.host)?;
     let stream = tls.connector.connect(name, tcp).await.map_err(NoLink::TlsHandshake)?;
     tls.check_peer(stream.get_ref().1.peer_certificates())?;
-    Ok(Box::new(stream))
+    Ok(Secured { stream: Box::new(stream), socket: None })
 }
 
 async fn shake_hands(shared: &Shared, peer: &Peer, stream: &mut Stream) -> Result<Answer, NoLink> {
@@ -169,19 +179,20 @@ async fn shake_hands(shared: &Shared, peer: &Peer, stream: &mut Stream) -> Resul
 }
 
 /// The link is up for as long as this runs.
-async fn run_link(shared: &Shared, peer: &Peer, stream: Stream, answer: Answer) -> NoLink {
-    let (reader, writer) = tokio::io::split(stream);
+async fn run_link(shared: &Shared, peer: &Peer, link: Secured, answer: Answer) -> NoLink {
+    let (reader, writer) = tokio::io::split(link.stream);
     let begun = Instant::now();
     let mut admitted = peer.admitted.subscribe();
     let restarted = async {
-        // A new run of the peer dials us while we hold a connection to the old one, whose end we have not been told.
+        // A new run of the peer dials us while we hold a connection to the old one, whose end we have not
+        // been told.
         while admitted.changed().await.is_ok() {
             if admitted.borrow_and_update().instance != answer.instance {
                 return;
             }
         }
     };
-    let Some(_up) = peer.link_up(&*shared.deliver) else { return NoLink::Retired };
+    let Some(_up) = peer.link_up(link.socket, &*shared.deliver) else { return NoLink::Retired };
     let end = tokio::select! {
         biased;
         error = read_pongs(reader, peer, begun, &shared.timeouts) => NoLink::Lost(error),
@@ -203,36 +214,45 @@ async fn write_frames<W>(mut stream: W, peer: &Peer, begun: Instant, timeouts: &
 where
     W: AsyncWrite + Unpin,
 {
-    let mut batch = Batch::default();
+    // Its buffer is used again.
+    let mut spare = Batch::default();
     let mut taken = Vec::new();
     let ping = sleep_until(begun);
     tokio::pin!(ping);
     loop {
-        peer.queue.take(BATCH_BYTES_MAX, &mut taken);
-        taken.iter().for_each(|payload| batch.push(Kind::Data, payload.parts()));
+        if !peer.queue.begin(BATCH_BYTES_MAX, &mut taken) {
+            // A caller is writing, and wakes us when it is done.
+            peer.queue.woken().await;
+            continue;
+        }
+        let mut batch = match peer.direct.take_rest() {
+            rest if rest.is_empty() => std::mem::take(&mut spare),
+            rest => rest,
+        };
+        taken.drain(..).for_each(|payload| batch.push(Kind::Data, payload.parts()));
         let now = Instant::now();
         if ping.deadline() <= now {
             batch.push(Kind::Ping, &[Bytes::copy_from_slice(&encode_age(now - begun))]);
             ping.as_mut().reset(now + timeouts.ping_interval);
         }
-        if batch.is_empty() {
+        if !batch.is_empty() {
+            match batch.write(&mut stream, timeouts.write_stall).await {
+                Ok(writes) => peer.counters.writes.add(writes),
+                Err(error) => return error,
+            }
+        }
+        spare = batch;
+        if !peer.queue.finish(&peer.counters) {
             tokio::select! {
                 () = peer.queue.woken() => {}
                 () = &mut ping => {}
             }
-            continue;
         }
-        match batch.write(&mut stream, timeouts.write_stall).await {
-            Ok(writes) => peer.counters.writes.add(writes),
-            Err(error) => return error,
-        }
-        peer.queue.written();
-        peer.counters.frames_sent.add(taken.len());
-        peer.counters.bytes_sent.add(taken.drain(..).map(|payload| payload.len()).sum());
     }
 }
 
-/// Reads what the acceptor has to say, which is pongs; its silence, or the end of the stream, is the end of the link.
+/// Reads what the acceptor has to say, which is pongs; its silence, or the end of the stream, is the end of
+/// the link.
 async fn read_pongs<R>(mut stream: R, peer: &Peer, begun: Instant, timeouts: &Timeouts) -> Ended
 where
     R: AsyncRead + Unpin,

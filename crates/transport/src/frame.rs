@@ -5,15 +5,15 @@
 //! | length | kind | crc32  | payload (length bytes) |
 //! ```
 //!
-//! `length` and `crc32` are little-endian. The checksum covers length, kind and payload, so that a flipped bit in the
-//! header is found as well. It guards against broken memory, network hardware and our own mistakes, not against an enemy:
-//! that is what TLS is for.
+//! `length` and `crc32` are little-endian. The checksum covers length, kind and payload, so that a flipped
+//! bit in the header is found as well. It guards against broken memory, network hardware and our own
+//! mistakes, not against an enemy: that is what TLS is for.
 //!
-//! The decoder trusts nothing. A length over the limit is an error before anything is allocated for it, and a length
-//! within it is allocated only as fast as bytes arrive: at any time the buffer is at most about twice what
-//! was received, plus one chunk. Payloads are slices of the receive buffer and are never copied out of it; a small
-//! payload that is kept for long therefore keeps its whole chunk ([`CHUNK_BYTES`]) alive, and should be copied by whoever
-//! keeps it.
+//! The decoder trusts nothing. A length over the limit is an error before anything is allocated for it, and a
+//! length within it is allocated only as fast as bytes arrive: at any time the buffer is at most about twice
+//! what was received, plus one chunk. Payloads are slices of the receive buffer and are never copied out of
+//! it; a small payload that is kept for long therefore keeps its whole chunk ([`CHUNK_BYTES`]) alive, and
+//! should be copied by whoever keeps it.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -58,7 +58,8 @@ pub struct Frame {
     pub payload: Bytes,
 }
 
-/// Why a stream of bytes is not a stream of frames. None can be recovered from: the connection is to be closed.
+/// Why a stream of bytes is not a stream of frames. None can be recovered from: the connection is to be
+/// closed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The header claims more than this end accepts.
@@ -116,7 +117,8 @@ impl Decoder {
         Decoder { buffer: BytesMut::new(), frame_bytes_max }
     }
 
-    /// The buffer to append received bytes to, with some room in it. To be called when [`Decoder::next`] gave `None`.
+    /// The buffer to append received bytes to, with some room in it. To be called when [`Decoder::next`] gave
+    /// `None`.
     pub fn room(&mut self) -> &mut BytesMut {
         let missing_bytes = self.missing_bytes();
         let room_bytes = self.buffer.capacity() - self.buffer.len();
@@ -196,8 +198,8 @@ struct Header {
     checksum: u32,
 }
 
-/// Entry point for a fuzzer: decodes `input` in one piece and in pieces, and asserts that both give the same frames, that
-/// memory stays bounded, and that what was decoded encodes to what was read.
+/// Entry point for a fuzzer: decodes `input` in one piece and in pieces, and asserts that both give the same
+/// frames, that memory stays bounded, and that what was decoded encodes to what was read.
 ///
 /// # Panics
 /// When one of these does not hold.
@@ -271,16 +273,23 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
         #[test]
-        fn frames_survive_any_cutting(frames in prop::collection::vec(any_frame(), 0..12), piece_bytes in 1_usize..9000) {
+        fn frames_survive_any_cutting(
+            frames in prop::collection::vec(any_frame(), 0..12),
+            piece_bytes in 1_usize..9000,
+        ) {
             let stream: Vec<u8> = frames.iter().flat_map(|(kind, payload)| encode(*kind, payload)).collect();
             let (decoded, error) = decode_in_pieces(&stream, piece_bytes, 1 << 20);
             prop_assert_eq!(error, None);
-            let decoded: Vec<_> = decoded.into_iter().map(|frame| (frame.kind, frame.payload.to_vec())).collect();
+            let decoded: Vec<_> = decoded.iter().map(|frame| (frame.kind, frame.payload.to_vec())).collect();
             prop_assert_eq!(decoded, frames);
         }
 
         #[test]
-        fn a_flipped_bit_is_never_delivered((kind, payload) in any_frame(), at in any::<prop::sample::Index>(), bit in 0..8) {
+        fn a_flipped_bit_is_never_delivered(
+            (kind, payload) in any_frame(),
+            at in any::<prop::sample::Index>(),
+            bit in 0..8,
+        ) {
             let mut stream = encode(kind, &payload);
             let at = at.index(stream.len());
             stream[at] ^= 1_u8 << bit;
@@ -294,7 +303,10 @@ mod tests {
         }
 
         #[test]
-        fn parts_make_the_header_of_the_whole(payload in prop::collection::vec(any::<u8>(), 0..300), cut in any::<prop::sample::Index>()) {
+        fn parts_make_the_header_of_the_whole(
+            payload in prop::collection::vec(any::<u8>(), 0..300),
+            cut in any::<prop::sample::Index>(),
+        ) {
             let (left, right) = payload.split_at(cut.index(payload.len() + 1));
             let whole = encode_header(Kind::Data, [&payload[..]].into_iter());
             prop_assert_eq!(encode_header(Kind::Data, [left, right].into_iter()), whole);

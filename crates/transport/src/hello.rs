@@ -1,10 +1,11 @@
 //! The handshake: two messages of fixed size, so that a stranger cannot make anyone allocate. Pure.
 //!
-//! The dialer says who it is, whom it wants to reach, in which cluster, and which protocol versions it speaks. The
-//! acceptor answers with the version to use, or with the reason why not; the dialer logs that reason, since it is the
-//! side whose configuration is most likely to be wrong. Each process run has an `instance`, drawn at random, and numbers
-//! its attempts; so an attempt that was overtaken on the way by a later one of the same process can be told apart and
-//! cannot displace it. The answer echoes both: an answer to somebody else's hello is not taken for ours.
+//! The dialer says who it is, whom it wants to reach, in which cluster, and which protocol versions it
+//! speaks. The acceptor answers with the version to use, or with the reason why not; the dialer logs that
+//! reason, since it is the side whose configuration is most likely to be wrong. Each process run has an
+//! `instance`, drawn at random, and numbers its attempts; so an attempt that was overtaken on the way by a
+//! later one of the same process can be told apart and cannot displace it. The answer echoes both: an answer
+//! to somebody else's hello is not taken for ours.
 //!
 //! Both messages end in a CRC-32. It finds accidents; identity is proven by TLS or not at all.
 
@@ -168,7 +169,8 @@ impl Answer {
     }
 }
 
-/// Entry point for a fuzzer: `input` is read as a hello and as an answer; what can be read is written back alike.
+/// Entry point for a fuzzer: `input` is read as a hello and as an answer; what can be read is written back
+/// alike.
 ///
 /// # Panics
 /// When it is not.

@@ -1,17 +1,19 @@
 //! What is known of one peer, and the gate through which everything about it is delivered.
 //!
 //! Three tasks may have something to say about a peer: the dialer, the reader of its current connection, and
-//! the reader of an older one that has not yet noticed. The gate is a lock that each holds while it delivers. So deliveries
-//! about a peer never run concurrently, an older connection falls silent the moment a newer one is admitted, and nothing
-//! is delivered once the peer is retired.
+//! the reader of an older one that has not yet noticed. The gate is a lock that each holds while it delivers.
+//! So deliveries about a peer never run concurrently, an older connection falls silent the moment a newer one
+//! is admitted, and nothing is delivered once the peer is retired.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 
 use crate::counters::{PeerCounters, PeerCounts};
+use crate::direct::Direct;
 use crate::queue::Queue;
 use crate::window::Window;
 use crate::{Address, Delivery, Limits, PeerAddresses, Refusal};
@@ -23,6 +25,7 @@ pub(crate) struct Peer {
     pub(crate) id: u64,
     pub(crate) addresses: watch::Sender<Vec<Address>>,
     pub(crate) queue: Queue,
+    pub(crate) direct: Direct,
     pub(crate) window: Arc<Window>,
     pub(crate) counters: PeerCounters,
     /// The peer has just shown that it is alive: no reason to wait before dialing it.
@@ -61,6 +64,7 @@ impl Peer {
             id: peer.id,
             addresses: watch::Sender::new(peer.addresses),
             queue: Queue::new(limits.peer_queue_bytes_max, limits.peer_queue_frames_max),
+            direct: Direct::default(),
             window: Window::new(limits.peer_inbound_bytes_max),
             counters: PeerCounters::default(),
             dial_now: Notify::new(),
@@ -71,7 +75,11 @@ impl Peer {
     }
 
     /// Opens the link for sending and reports it; `None` when the peer was retired meanwhile.
-    pub(crate) fn link_up<'a>(&'a self, deliver: &'a Deliver) -> Option<LinkUp<'a>> {
+    pub(crate) fn link_up<'a>(
+        &'a self,
+        socket: Option<Arc<TcpStream>>,
+        deliver: &'a Deliver,
+    ) -> Option<LinkUp<'a>> {
         let mut gate = self.gate();
         if gate.retired {
             return None;
@@ -80,9 +88,15 @@ impl Peer {
         gate.up = true;
         self.counters.ups.add(1);
         // Before the report, so that whoever hears it can send.
+        self.direct.open(socket);
         self.queue.open();
         deliver(Delivery::Up { peer: self.id });
         Some(LinkUp { peer: self, deliver })
+    }
+
+    /// Has what is queued written.
+    pub(crate) fn flush(&self) {
+        self.direct.flush(&self.queue, &self.counters);
     }
 
     /// Lets a new incoming connection take the place of the current one.
@@ -129,6 +143,7 @@ impl Peer {
     pub(crate) fn retire(&self) {
         let mut gate = self.gate();
         gate.retired = true;
+        self.direct.close();
         self.queue.close();
         // Ends the reader of the current connection.
         self.admitted.send_modify(|admitted| admitted.generation += 1);
@@ -164,7 +179,8 @@ impl Peer {
     }
 }
 
-/// Stands for a link that is up; dropping it, in whatever way the dialer's task ends, takes it down and says so.
+/// Stands for a link that is up; dropping it, in whatever way the dialer's task ends, takes it down and says
+/// so.
 pub(crate) struct LinkUp<'a> {
     peer: &'a Peer,
     deliver: &'a Deliver,
@@ -174,9 +190,42 @@ impl Drop for LinkUp<'_> {
     fn drop(&mut self) {
         let mut gate = self.peer.gate();
         gate.up = false;
+        // First: nobody may be writing when the queue forgets what is being written.
+        self.peer.direct.close();
         self.peer.counters.frames_dropped_lost.add(self.peer.queue.close());
         if !gate.retired {
             (self.deliver)(Delivery::Down { peer: self.peer.id });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_newest_connection_of_a_peer_that_is_not_retired_delivers() {
+        let delivered: Arc<Mutex<Vec<Bytes>>> = Arc::default();
+        let sink = Arc::clone(&delivered);
+        let deliver = move |delivery| {
+            if let Delivery::Frame { bytes, .. } = delivery {
+                sink.lock().unwrap().push(bytes);
+            }
+        };
+        let peer = Peer::new(PeerAddresses { id: 2, addresses: vec![] }, &Limits::default());
+        let send =
+            |admitted, text| peer.deliver_frames(admitted, &mut vec![Bytes::from_static(text)], &deliver);
+        let old = peer.admit(7, 1).unwrap();
+        assert!(send(old, b"old"));
+        assert_eq!(peer.admit(7, 1), Err(Refusal::Overtaken));
+        let new = peer.admit(7, 2).unwrap();
+        // Its reader has not been told yet, and must not need to be.
+        assert!(!send(old, b"late"));
+        assert!(send(new, b"new"));
+        peer.retire();
+        assert!(!send(new, b"after"));
+        assert_eq!(peer.admit(7, 3), Err(Refusal::UnknownMember));
+        assert!(peer.link_up(None, &deliver).is_none());
+        assert_eq!(*delivered.lock().unwrap(), ["old", "new"]);
     }
 }

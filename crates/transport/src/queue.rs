@@ -1,7 +1,9 @@
-//! What waits for one peer: a bounded first-in-first-out queue between the caller's thread and the link's task.
+//! What waits for one peer: a bounded first-in-first-out queue between the caller's thread and the link's
+//! task.
 //!
-//! Bytes and frames count from [`Queue::push`] until they were written, so the bound is on memory, not on the part of it
-//! that happens to lie here. The queue is open only while the link is up; closing it drops what it holds.
+//! Bytes and frames count from [`Queue::push`] until they were written, so the bound is on memory, not on the
+//! part of it that happens to lie here. The queue is open only while the link is up; closing it drops what it
+//! holds.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +11,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-/// Why a frame was not queued. It is dropped and counted; the sender's protocol has to send it again if it matters.
+use crate::counters::PeerCounters;
+
+/// Why a frame was not queued. It is dropped and counted; the sender's protocol has to send it again if it
+/// matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
     /// No peer of this id.
@@ -35,8 +40,8 @@ pub struct Credit {
     pub frames: usize,
 }
 
-/// A frame's payload, in one part or several that are sent as one. Parts are shared, not copied (but small ones, into
-/// the buffer that many frames leave in).
+/// A frame's payload, in one part or several that are sent as one. Parts are shared, not copied (but small
+/// ones, into the buffer that many frames leave in).
 #[derive(Clone, Debug)]
 pub struct Payload(Parts);
 
@@ -91,6 +96,10 @@ struct State {
     /// Taken by the link's task and not yet written.
     writing_frames: usize,
     writing_bytes: usize,
+    /// Somebody holds the right to write.
+    writing: bool,
+    /// Somebody else asked for it meanwhile.
+    wanted: bool,
 }
 
 impl State {
@@ -108,7 +117,7 @@ impl Queue {
         Queue { state: Mutex::default(), filled: Notify::new(), bytes_max, frames_max }
     }
 
-    /// Appends a frame; the link's task is woken by [`Queue::wake`].
+    /// Appends a frame; somebody has to write it then.
     pub(crate) fn push(&self, payload: Payload) -> Result<(), NotSent> {
         let payload_bytes = payload.len();
         let mut state = self.lock();
@@ -133,9 +142,15 @@ impl Queue {
         self.filled.notified().await;
     }
 
-    /// Moves frames to `out` until these hold `batch_bytes_max` (the first one always goes).
-    pub(crate) fn take(&self, batch_bytes_max: usize, out: &mut Vec<Payload>) {
+    /// Takes the right to write, and moves frames to `out` until these hold `batch_bytes_max` (the first one
+    /// always goes). False when another holds the right; it will look for more frames when it is done.
+    pub(crate) fn begin(&self, batch_bytes_max: usize, out: &mut Vec<Payload>) -> bool {
         let mut state = self.lock();
+        if state.writing {
+            state.wanted = true;
+            return false;
+        }
+        state.writing = true;
         let mut taken_bytes = 0;
         while taken_bytes < batch_bytes_max
             && let Some(payload) = state.frames.pop_front()
@@ -146,13 +161,23 @@ impl Queue {
         }
         state.waiting_bytes -= taken_bytes;
         state.writing_bytes += taken_bytes;
+        true
     }
 
-    /// What was taken has been written.
-    pub(crate) fn written(&self) {
+    /// All that was taken has been written. Gives the right back; true when there is more to do.
+    pub(crate) fn finish(&self, counters: &PeerCounters) -> bool {
         let mut state = self.lock();
-        state.writing_bytes = 0;
-        state.writing_frames = 0;
+        counters.frames_sent.add(std::mem::take(&mut state.writing_frames));
+        counters.bytes_sent.add(std::mem::take(&mut state.writing_bytes));
+        state.writing = false;
+        std::mem::take(&mut state.wanted) || !state.frames.is_empty()
+    }
+
+    /// Gives the right back with some of what was taken unwritten: true, there is more to do.
+    pub(crate) fn hand_over(&self) -> bool {
+        let mut state = self.lock();
+        (state.writing, state.wanted) = (false, false);
+        true
     }
 
     pub(crate) fn open(&self) {
@@ -202,10 +227,13 @@ mod tests {
         assert_eq!(queue.push(payload(40)), Ok(()));
         assert_eq!(queue.credit(), Credit { bytes: 0, frames: 1 });
         let mut taken = Vec::new();
-        queue.take(1, &mut taken);
+        assert!(queue.begin(1, &mut taken));
         assert_eq!(taken.len(), 1);
+        assert!(!queue.begin(1, &mut taken), "one writes at a time");
         assert_eq!(queue.push(payload(1)), Err(NotSent::Full), "what is being written still counts");
-        queue.written();
+        let counters = PeerCounters::default();
+        assert!(queue.finish(&counters), "there is more");
+        assert_eq!((counters.frames_sent.get(), counters.bytes_sent.get()), (1, 60));
         assert_eq!(queue.push(payload(60)), Ok(()));
     }
 
@@ -216,7 +244,7 @@ mod tests {
         assert_eq!(queue.push(payload(0)), Ok(()));
         assert_eq!(queue.push(payload(0)), Ok(()));
         assert_eq!(queue.push(payload(0)), Err(NotSent::Full));
-        queue.take(1, &mut Vec::new());
+        assert!(queue.begin(1, &mut Vec::new()));
         assert_eq!(queue.close(), 2);
         assert_eq!(queue.push(payload(0)), Err(NotSent::Down));
         queue.open();

@@ -114,7 +114,8 @@ where
     }
 }
 
-/// Takes all whole frames; gives the last ping, if any. One answer a read, so that a flood of pings costs its sender more.
+/// Takes all whole frames; gives the last ping, if any. One answer a read, so that a flood of pings costs its
+/// sender more.
 fn decode_frames(decoder: &mut Decoder, frames: &mut Vec<Bytes>) -> Result<Option<Bytes>, FrameError> {
     let mut ping = None;
     while let Some(frame) = decoder.next()? {

@@ -1,4 +1,5 @@
-//! Keeps a log readable: the same complaint again only after a while, with the number of times it was left out.
+//! Keeps a log readable: the same complaint again only after a while, with the number of times it was left
+//! out.
 
 use std::time::Duration;
 

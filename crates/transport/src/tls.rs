@@ -1,12 +1,13 @@
 //! TLS between peers, with the meaning of etcd's peer flags.
 //!
-//! A node has one certificate and key, shown by it on either side. Dialing, the peer's certificate must be signed by the
-//! trusted CA and be valid for the host that was dialed. Accepting with [`TlsFiles::client_cert_auth`], the
-//! dialer's certificate must be signed by the trusted CA. Beyond that the subject's common name, or a host name, can be
-//! demanded of every peer, on either side.
+//! A node has one certificate and key, shown by it on either side. Dialing, the peer's certificate must be
+//! signed by the trusted CA and be valid for the host that was dialed. Accepting with
+//! [`TlsFiles::client_cert_auth`], the dialer's certificate must be signed by the trusted CA. Beyond that the
+//! subject's common name, or a host name, can be demanded of every peer, on either side.
 //!
-//! Different from etcd: a trusted CA must be named, since the system's roots have no business between the members of a
-//! cluster; and etcd takes the mere presence of a CA file for `client_cert_auth`, which is left to the caller here.
+//! Different from etcd: a trusted CA must be named, since the system's roots have no business between the
+//! members of a cluster; and etcd takes the mere presence of a CA file for `client_cert_auth`, which is left
+//! to the caller here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -66,7 +66,8 @@ pub enum StartError {
     },
 }
 
-/// The links of one node to its peers. All methods may be called from any thread and never block on the network.
+/// The links of one node to its peers. All methods may be called from any thread and never block on the
+/// network.
 ///
 /// Dropping it ends everything soon; [`Transport::shutdown`] also tells when.
 pub struct Transport {
@@ -77,8 +78,8 @@ pub struct Transport {
 impl Transport {
     /// Listens, and begins to dial the peers, on `runtime`.
     ///
-    /// `deliver` is called from the runtime's I/O tasks: it must not block or panic, nor call [`Transport::set_peers`],
-    /// [`Transport::counts`] or drop the transport. It may send.
+    /// `deliver` is called from the runtime's I/O tasks: it must not block or panic, nor call
+    /// [`Transport::set_peers`], [`Transport::counts`] or drop the transport. It may send.
     ///
     /// # Errors
     /// [`StartError`]: nothing was started.
@@ -123,18 +124,18 @@ impl Transport {
         &self.local_addresses
     }
 
-    /// Queues a frame and has it written soon. Frames queued meanwhile leave with it.
+    /// Queues a frame and writes it: at once when the link is idle, else with the others that wait.
     ///
     /// # Errors
     /// [`NotSent`]: the frame was dropped, and counted.
     pub fn send(&self, peer: u64, payload: impl Into<Payload>) -> Result<(), NotSent> {
         let peer = self.queue(peer, payload.into())?;
-        peer.queue.wake();
+        peer.flush();
         Ok(())
     }
 
-    /// Queues frames for one peer and then has them written, in as few writes as can be. Gives how many were accepted;
-    /// the others were dropped, and counted.
+    /// Queues frames for one peer and then has them written, in as few writes as can be. Gives how many were
+    /// accepted; the others were dropped, and counted.
     pub fn send_all(&self, peer: u64, payloads: impl IntoIterator<Item = Payload>) -> usize {
         let (mut accepted, mut woken) = (0, None);
         for payload in payloads {
@@ -144,7 +145,7 @@ impl Transport {
             }
         }
         if let Some(peer) = woken {
-            peer.queue.wake();
+            peer.flush();
         }
         accepted
     }
@@ -154,8 +155,8 @@ impl Transport {
         self.shared.peer(peer).map(|peer| peer.queue.credit()).unwrap_or_default()
     }
 
-    /// Makes these the peers. Links to others are closed without a report, and their next hello is refused; links
-    /// whose addresses changed are dialed anew. This node itself, if among them, is left out.
+    /// Makes these the peers. Links to others are closed without a report, and their next hello is refused;
+    /// links whose addresses changed are dialed anew. This node itself, if among them, is left out.
     pub fn set_peers(&self, peers: impl IntoIterator<Item = PeerAddresses>) {
         let mut map = self.shared.peers.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = BTreeMap::new();
@@ -188,7 +189,8 @@ impl Transport {
         removed.iter().for_each(Link::retire);
     }
 
-    /// Reads the TLS files again, for connections to come. What was loaded before stays in use if they are not usable.
+    /// Reads the TLS files again, for connections to come. What was loaded before stays in use if they are
+    /// not usable.
     ///
     /// # Errors
     /// [`TlsError`]: nothing changed. Also when the transport was started without TLS.
@@ -214,7 +216,8 @@ impl Transport {
         }
     }
 
-    /// Ends everything. Nothing is delivered after the call, and when the future resolves all sockets are closed.
+    /// Ends everything. Nothing is delivered after the call, and when the future resolves all sockets are
+    /// closed.
     pub fn shutdown(self) -> impl Future<Output = ()> + Send + 'static {
         let tasks = self.shared.end();
         async move {

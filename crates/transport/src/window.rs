@@ -1,9 +1,10 @@
 //! How much one peer may have delivered that nobody has digested yet.
 //!
-//! The layer above takes frames from a callback that must not block, so it queues them. Without a bound that queue would
-//! grow as fast as the network. Each delivered frame therefore holds a [`Permit`]; the reader stops reading while the
-//! permits alive are worth more than the window, TCP tells the sender, the sender's queue fills, and its caller sees no
-//! credit. A node that digests nothing for longer than the silence timeout loses its connections: it is as good as dead.
+//! The layer above takes frames from a callback that must not block, so it queues them. Without a bound that
+//! queue would grow as fast as the network. Each delivered frame therefore holds a [`Permit`]; the reader
+//! stops reading while the permits alive are worth more than the window, TCP tells the sender, the sender's
+//! queue fills, and its caller sees no credit. A node that digests nothing for longer than the silence
+//! timeout loses its connections: it is as good as dead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

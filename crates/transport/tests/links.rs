@@ -94,9 +94,11 @@ fn nothing_is_delivered_about_a_removed_peer_and_it_is_refused() {
     nodes[&1].transport.set_peers([]);
     assert_eq!(nodes[&1].transport.send(2, Bytes::new()), Err(NotSent::UnknownPeer));
     nodes[&2].until_down(1, 1);
-    until("a refusal", || (nodes[&2].counts(1).refusals_received > 0).then_some(()));
-    let error = nodes[&2].counts(1).last_error.unwrap();
-    assert!(error.contains("does not know this member"), "{error}");
+    until("a refusal with its reason", || {
+        let counts = nodes[&2].counts(1);
+        let told = counts.last_error.is_some_and(|error| error.contains("does not know this member"));
+        (told && counts.refusals_received > 0).then_some(())
+    });
     assert_eq!(nodes[&1].inbox.seen.lock().unwrap().links, [(2, true)]);
 
     // Taken in again, it is linked again.
@@ -213,4 +215,40 @@ fn an_address_that_is_taken_is_named() {
     same.listen = vec![loopback()[0], node.address];
     let error = synod_transport::Transport::start(same, drop, runtime.handle()).err().unwrap().to_string();
     assert!(error.starts_with(&format!("cannot listen for peers on {}", node.address)), "{error}");
+}
+
+#[test]
+fn frames_keep_their_order_whoever_writes_them() {
+    const FRAMES: u32 = 2000;
+    let runtime = runtime();
+    let nodes = cluster(&runtime, vec![config(1), config(2)]);
+    // Two threads, with pauses such that now the callers write, now the link's task, and frames that no
+    // socket takes at once, so that one takes over from the other within a frame.
+    std::thread::scope(|scope| {
+        for thread in 0..2_u32 {
+            let node = &nodes[&1];
+            scope.spawn(move || {
+                for number in 0..FRAMES {
+                    let bytes = if number % 100 == 0 { 4 << 20 } else { 300 };
+                    let head = Bytes::from([thread.to_le_bytes(), number.to_le_bytes()].concat());
+                    let begun = std::time::Instant::now();
+                    while begun.elapsed() < Duration::from_micros(u64::from(number * 7 % 30)) {
+                        std::hint::spin_loop();
+                    }
+                    send_surely(node, 2, &vec![head, Bytes::from(vec![number as u8; bytes])].into());
+                }
+            });
+        }
+    });
+    nodes[&2].until("all frames", |seen| (seen.frames.len() == 2 * FRAMES as usize).then_some(()));
+    let seen = nodes[&2].inbox.seen.lock().unwrap();
+    for thread in 0..2_u32 {
+        let of_thread = seen.frames.iter().filter(|(_, bytes)| bytes[..4] == thread.to_le_bytes());
+        for ((_, bytes), number) in of_thread.zip(0..FRAMES) {
+            assert_eq!(bytes[4..8], number.to_le_bytes());
+            assert!(bytes[8..].iter().all(|byte| *byte == number as u8));
+        }
+    }
+    let counts = nodes[&1].counts(2);
+    assert_eq!((counts.ups, counts.frames_dropped_lost), (1, 0));
 }

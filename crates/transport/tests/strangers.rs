@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{CLUSTER, Node, PATIENCE, config, peer, runtime, until};
 use synod_transport::frame::{Kind, encode_header};
-use synod_transport::{ANSWER_BYTES, Answer, Config, Hello, Refusal, Versions};
+use synod_transport::{ANSWER_BYTES, Answer, Config, HELLO_BYTES, Hello, Refusal, Versions};
 
 /// Node 1, which knows a peer 2 that nobody plays but the test.
 fn node(change: impl FnOnce(&mut Config)) -> (tokio::runtime::Runtime, Node) {
@@ -216,4 +216,62 @@ fn pings_are_answered_with_their_bytes_and_a_flood_of_them_once_a_read() {
         answers += 1;
     }
     assert!(answers < 100, "expected fewer answers than pings of one write");
+}
+
+/// Plays peer 2's accepting side: welcomes one connection and says nothing more.
+fn welcome(listener: &std::net::TcpListener, instance: u64) -> TcpStream {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut bytes = [0; HELLO_BYTES];
+    stream.read_exact(&mut bytes).unwrap();
+    let Hello { instance: hello_instance, attempt: hello_attempt, .. } = Hello::decode(&bytes).unwrap();
+    let verdict = Ok(Versions::SPOKEN.max);
+    let answer =
+        Answer { versions: Versions::SPOKEN, from: 2, instance, hello_instance, hello_attempt, verdict };
+    stream.write_all(&answer.encode()).unwrap();
+    stream
+}
+
+#[test]
+fn a_new_run_of_a_peer_is_evidence_that_the_old_one_is_dead() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_runtime, node) = node(|config| {
+        config.peers = vec![peer(2, listener.local_addr().unwrap())];
+        config.timeouts.silence = PATIENCE;
+    });
+    let old = welcome(&listener, 7);
+    node.until_up(2);
+    let (_stream, _) = greet(node.address, &Hello { instance: 7, attempt: 1, ..hello() });
+    let (_stream, _) = greet(node.address, &Hello { instance: 7, attempt: 2, ..hello() });
+    assert_eq!(node.inbox.seen.lock().unwrap().downs(2), 0, "the same run may connect again");
+    // The old run's connection still stands, as it does after a power failure.
+    let (_stream, _) = greet(node.address, &Hello { instance: 8, attempt: 1, ..hello() });
+    node.until_down(2, 1);
+    drop(old);
+    let _new = welcome(&listener, 8);
+    node.until_up(2);
+}
+
+#[test]
+fn an_answer_to_another_hello_or_of_another_member_is_not_believed() {
+    for (from, attempt_off_by) in [(3, 0), (2, 1)] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (_runtime, node) = node(|config| config.peers = vec![peer(2, listener.local_addr().unwrap())]);
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut bytes = [0; HELLO_BYTES];
+        stream.read_exact(&mut bytes).unwrap();
+        let hello = Hello::decode(&bytes).unwrap();
+        let answer = Answer {
+            versions: Versions::SPOKEN,
+            from,
+            instance: 7,
+            hello_instance: hello.instance,
+            hello_attempt: hello.attempt + attempt_off_by,
+            verdict: Ok(1),
+        };
+        stream.write_all(&answer.encode()).unwrap();
+        until("a complaint", || {
+            node.counts(2).last_error.filter(|error| error.contains("not to our question"))
+        });
+        assert!(node.inbox.seen.lock().unwrap().links.is_empty());
+    }
 }
