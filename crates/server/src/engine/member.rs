@@ -211,12 +211,14 @@ impl Member {
     }
 
     /// Resolves with the reason when the member has failed; never if it is stopped in good order.
-    pub async fn failed(&self) -> String {
+    pub fn failure(&self) -> impl Future<Output = String> + Send + 'static {
         let mut failure = self.shared.failure();
-        let failed = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
-        match failed {
-            Some(reason) => reason,
-            None => std::future::pending().await,
+        async move {
+            let failed = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+            match failed {
+                Some(reason) => reason,
+                None => std::future::pending().await,
+            }
         }
     }
 
