@@ -142,14 +142,14 @@ pub(super) enum Keeper {
         requested: bool,
     },
     /// Works when asked, in the caller's thread: slower, and deterministic.
-    Inline(Workshop),
+    Inline { workshop: Workshop, prepared: Option<io::Result<Box<dyn File>>> },
 }
 
 impl Keeper {
     /// Puts the workshop to work.
     pub fn start(mut workshop: Workshop, background: bool) -> io::Result<Keeper> {
         if !background {
-            return Ok(Keeper::Inline(workshop));
+            return Ok(Keeper::Inline { workshop, prepared: None });
         }
         let (tasks, incoming) = mpsc::channel();
         let (outgoing, prepared) = mpsc::channel();
@@ -174,26 +174,34 @@ impl Keeper {
 
     /// Asks for segment `sequence` ahead of need.
     pub fn request(&mut self, sequence: u64) {
-        if let Keeper::Background { tasks: Some(tasks), requested, .. } = self {
-            *requested = tasks.send(Task::Prepare(sequence)).is_ok();
+        match self {
+            Keeper::Inline { workshop, prepared } => {
+                workshop.retire();
+                *prepared = Some(workshop.prepare(sequence));
+            }
+            Keeper::Background { tasks: Some(tasks), requested, .. } => {
+                *requested = tasks.send(Task::Prepare(sequence)).is_ok();
+            }
+            Keeper::Background { tasks: None, .. } => {}
         }
     }
 
-    /// Takes segment `sequence`, the one that was last requested; waits for it if it is not ready. After a failure it may be asked for again.
+    /// Takes segment `sequence`, the one that was last requested; waits for it if it is not ready. A failure is handed out once: the next
+    /// call tries again.
     pub fn take(&mut self, sequence: u64) -> io::Result<Box<dyn File>> {
-        if let Keeper::Background { requested: false, .. } = self {
+        let asked = match self {
+            Keeper::Inline { prepared, .. } => prepared.is_some(),
+            Keeper::Background { requested, .. } => *requested,
+        };
+        if !asked {
             self.request(sequence);
         }
+        let died = || Err(io::Error::other("the thread that prepares segments has died"));
         match self {
-            Keeper::Inline(workshop) => {
-                workshop.retire();
-                workshop.prepare(sequence)
-            }
+            Keeper::Inline { prepared, .. } => prepared.take().unwrap_or_else(died),
             Keeper::Background { prepared, requested, .. } => {
                 *requested = false;
-                prepared
-                    .recv()
-                    .unwrap_or_else(|_| Err(io::Error::other("the thread that prepares segments has died")))
+                prepared.recv().unwrap_or_else(|_| died())
             }
         }
     }
@@ -201,7 +209,7 @@ impl Keeper {
     /// Disposes of segments, given oldest first.
     pub fn retire(&mut self, sequences: Vec<u64>) {
         match self {
-            Keeper::Inline(workshop) => {
+            Keeper::Inline { workshop, .. } => {
                 workshop.retiring.extend(sequences);
                 workshop.retire();
             }

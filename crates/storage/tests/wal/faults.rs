@@ -119,6 +119,27 @@ fn segments_go_oldest_first_even_when_names_cannot_be_synced() {
 }
 
 #[test]
+fn a_segment_that_cannot_go_keeps_the_later_ones() {
+    let disk = MemoryDirectory::new();
+    let (mut log, _) = open(&disk).unwrap();
+    for number in 0..150 {
+        log.append(&[payload(number, 1000)]).unwrap();
+    }
+    let durable_to = log.sync().unwrap();
+    let stuck: Vec<String> = disk.names().into_iter().filter(|name| name.ends_with(".wal")).take(1).collect();
+    disk.set_faults(Faults { stuck_name: Some(stuck[0].clone()), ..Faults::default() });
+    log.forget(durable_to).unwrap();
+    assert_eq!(reopen(&disk.image()).unwrap().1.len(), 150, "a gap would be refused");
+    disk.set_faults(Faults::default());
+    for number in 150..300 {
+        log.append(&[payload(number, 1000)]).unwrap();
+    }
+    log.sync().unwrap();
+    assert!(!disk.names().contains(&stuck[0]), "it goes with the next occasion");
+    assert!(reopen(&disk.image()).unwrap().1.len() < 300);
+}
+
+#[test]
 fn nothing_is_removed_while_it_is_being_read() {
     let disk = MemoryDirectory::new();
     let (mut log, _) = open(&disk).unwrap();
