@@ -211,3 +211,48 @@ fn flipped_bit(bytes: &[u8], framer: &Framer, offset: usize, damage: FrameDamage
     let lost_sector_explains = in_sector.iter().all(|byte| *byte == 0);
     (!lost_sector_explains).then_some(Evidence::FlippedBit { byte: byte as u64, bit: (bit % 8) as u8 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wal::format::{LogId, frame_bytes};
+
+    const HEADER: SegmentHeader =
+        SegmentHeader { log_id: LogId(1), sequence: 1, first: RecordNumber(10), segment_bytes: 16 << 10 };
+
+    fn segment(frames: &[(FrameKind, u32, &[u8])]) -> Vec<u8> {
+        let framer = Framer::new(HEADER.log_id, HEADER.sequence);
+        let mut bytes = HEADER.encode();
+        for (kind, index, payload) in frames {
+            let offset = bytes.len();
+            bytes.extend(framer.header(offset, *kind, *index, payload));
+            bytes.extend(*payload);
+            bytes.resize(offset + frame_bytes(payload.len()), 0);
+        }
+        bytes.resize(16 << 10, 0);
+        bytes
+    }
+
+    #[test]
+    fn sound_frames_that_break_the_order_are_refused() {
+        let skipped = segment(&[(FrameKind::Record, 0, b"a"), (FrameKind::Record, 2, b"b")]);
+        let refused = scan(&skipped, &HEADER, None).unwrap_err();
+        assert_eq!(refused.evidence, Evidence::OutOfOrder { expected: 1, found: 2 });
+        assert_eq!(refused.record, RecordNumber(11));
+
+        let mark = 12u64.to_le_bytes();
+        let ahead = segment(&[(FrameKind::Record, 0, b"a"), (FrameKind::Mark, 1, &mark)]);
+        let refused = scan(&ahead, &HEADER, None).unwrap_err();
+        assert!(matches!(refused.evidence, Evidence::Mark { durable_to: RecordNumber(12), .. }));
+    }
+
+    #[test]
+    fn a_segment_that_another_follows_must_reach_up_to_it() {
+        let frames = segment(&[(FrameKind::Record, 0, b"a"), (FrameKind::Record, 1, b"b")]);
+        assert_eq!(scan(&frames, &HEADER, Some(RecordNumber(12))).unwrap().next, RecordNumber(12));
+        // What lies behind the number that the next segment begins with was cut when that segment was begun.
+        assert_eq!(scan(&frames, &HEADER, Some(RecordNumber(11))).unwrap().next, RecordNumber(11));
+        let refused = scan(&frames, &HEADER, Some(RecordNumber(13))).unwrap_err();
+        assert_eq!(refused.evidence, Evidence::LaterSegment { first: RecordNumber(13) });
+    }
+}

@@ -185,3 +185,12 @@ fn a_log_that_crashes_at_every_start_does_not_grow() {
     let segments = life.disk.names().len();
     assert!(bytes < segments * (12 << 10) + (128 << 10), "{bytes} bytes in {segments} files");
 }
+
+#[test]
+fn a_log_that_only_ever_starts_does_not_grow() {
+    let mut life = Life::begin();
+    for round in 0..20 {
+        life.live(Step::PowerLoss(round));
+    }
+    assert!(life.disk.names().len() <= 5, "{:?}", life.disk.names());
+}

@@ -88,6 +88,19 @@ fn a_flip_in_the_last_record_needs_no_mark_to_be_refused() {
 }
 
 #[test]
+fn a_lost_sector_that_held_a_single_bit_is_a_torn_write() {
+    // The payload ends in the second sector of the data, with a single bit there: the first write that was lost, not a flip.
+    let disk = MemoryDirectory::new();
+    let (mut log, _) = open(&disk).unwrap();
+    let mut record = payload(1, SECTOR_BYTES - FRAME_HEADER_BYTES);
+    record.extend([0, 0, 1, 0]);
+    log.append(&[record]).unwrap();
+    log.sync().unwrap();
+    let damaged = changed(&disk, |bytes| bytes[DATA_OFFSET + SECTOR_BYTES..].fill(0));
+    assert!(reopen(&damaged).unwrap().1.is_empty());
+}
+
+#[test]
 fn a_file_cut_at_any_byte_is_refused() {
     let (disk, _) = written(4, false);
     for cut in (frame_at(2)..frame_at(3) + frame_bytes(RECORD_BYTES) + 32).chain([0, 1, 64, 4096, 5000]) {
