@@ -186,6 +186,17 @@ pub struct Frame<'a> {
     pub end: usize,
 }
 
+/// What a frame's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameOutline {
+    /// What the frame carries.
+    pub kind: FrameKind,
+    /// As in [`Frame`].
+    pub index: u32,
+    /// Where the next frame begins.
+    pub end: usize,
+}
+
 /// Why there is no valid frame at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameDamage {
@@ -255,6 +266,17 @@ impl Framer {
         }
         let end = offset + frame_bytes(header.length);
         Ok(Frame { kind: header.kind, index: header.index, payload, end })
+    }
+
+    /// What the frame header at `offset` says, if it verifies; the payload is not looked at.
+    #[must_use]
+    pub fn outline(&self, segment: &[u8], offset: usize) -> Option<FrameOutline> {
+        let header = self.sound_header(segment, offset)?;
+        Some(FrameOutline {
+            kind: header.kind,
+            index: header.index,
+            end: offset + frame_bytes(header.length),
+        })
     }
 
     /// The bit, counted from `offset`, that must be flipped for the frame header at `offset` to verify; none if one is not enough.

@@ -103,14 +103,13 @@ impl Log {
         let reading = Arc::new(());
         let (recovered, end) = Recovered::begin(directory.clone(), &survey.headers, reading.clone())?;
         let next = recovered.next_number();
-        let previous = survey.headers.last().copied();
-        let previous_file = match previous {
-            Some(header) => Some(open_durable(&*directory, header.sequence)?),
+        let previous = match survey.headers.last() {
+            Some(header) => Some((*header, open_durable(&*directory, header.sequence)?)),
             None => None,
         };
-
+        let log_id = survey.headers.last().map(|header| header.log_id).or(options.log_id);
         let header = SegmentHeader {
-            log_id: previous.map(|header| header.log_id).or(options.log_id).unwrap_or_else(random_log_id),
+            log_id: log_id.unwrap_or_else(random_log_id),
             sequence: survey.highest + 1,
             first: next,
             segment_bytes: size as u64,
@@ -122,7 +121,7 @@ impl Log {
 
         // The new header says from now on that the log goes on behind the last record: the rest of the old segment is waste.
         let mut segments: VecDeque<SegmentHeader> = survey.headers.into();
-        if let (Some(old), Some(old_file)) = (previous, previous_file) {
+        if let Some((old, old_file)) = previous {
             if old.first == next {
                 segments.pop_back();
                 workshop.retiring.push_back(old.sequence);
@@ -132,11 +131,23 @@ impl Log {
             }
         }
         segments.push_back(header);
+        Ok((Log::start(directory, options, workshop, segments, file, reading)?, recovered))
+    }
+
+    /// Goes to work in a segment that has just been begun, the last of `segments`.
+    fn start(
+        directory: Arc<dyn Directory>,
+        options: LogOptions,
+        workshop: Workshop,
+        segments: VecDeque<SegmentHeader>,
+        file: Box<dyn File>,
+        reading: Arc<()>,
+    ) -> Result<Log, LogError> {
+        let header = *segments.back().expect("a segment has just been begun");
         let mut keeper = Keeper::start(workshop, options.background)
             .map_err(LogError::io("starting the thread that prepares segments"))?;
-        keeper.retire(Vec::new());
         keeper.request(header.sequence + 1);
-        let log = Log {
+        Ok(Log {
             directory,
             options,
             keeper,
@@ -144,14 +155,13 @@ impl Log {
             file,
             framer: Framer::new(header.log_id, header.sequence),
             tail: TailBuffer::new(DATA_OFFSET),
-            next,
-            durable_to: next,
-            marked_to: next,
+            next: header.first,
+            durable_to: header.first,
+            marked_to: header.first,
             unsynced: false,
             failed: None,
             reading,
-        };
-        Ok((log, recovered))
+        })
     }
 
     /// Appends a batch of records and gives them their numbers. They are durable after the next [`Log::sync`], not before.
@@ -249,7 +259,7 @@ impl Log {
 
     /// The number that the next record gets.
     #[must_use]
-    pub fn next(&self) -> RecordNumber {
+    pub fn next_number(&self) -> RecordNumber {
         self.next
     }
 

@@ -174,22 +174,25 @@ fn judge(
 }
 
 /// Looks for sound frames behind the damage: a mark that calls the damaged record durable, and whether there is any frame at all.
+/// Payloads of records are not read, so that the search takes one pass whatever the bytes are.
 fn search_behind(bytes: &[u8], framer: &Framer, state: &Scan, index: u32) -> (Option<Evidence>, bool) {
     let mut offset = state.end + FRAME_ALIGNMENT_BYTES;
     let mut any = false;
     while offset + FRAME_HEADER_BYTES <= bytes.len() {
-        let Ok(frame) = framer.decode(bytes, offset) else {
+        let Some(outline) = framer.outline(bytes, offset) else {
             offset += FRAME_ALIGNMENT_BYTES;
             continue;
         };
-        any |= frame.index >= index;
-        if frame.kind != FrameKind::Record {
-            let durable_to = RecordNumber(u64_at(frame.payload, 0));
+        any |= outline.index >= index;
+        if outline.kind != FrameKind::Record
+            && let Ok(mark) = framer.decode(bytes, offset)
+        {
+            let durable_to = RecordNumber(u64_at(mark.payload, 0));
             if durable_to > state.next {
                 return (Some(Evidence::Mark { mark: offset as u64, durable_to }), true);
             }
         }
-        offset = frame.end;
+        offset = outline.end;
     }
     (None, any)
 }

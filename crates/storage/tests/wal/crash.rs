@@ -107,7 +107,7 @@ impl Life {
             }
             Step::KillBeforeSync => {
                 self.disk.set_faults(Faults { sync_fails: true, ..Faults::default() });
-                let unsynced = log.durable_to() < log.next();
+                let unsynced = log.durable_to() < log.next_number();
                 assert_eq!(log.sync().is_err(), unsynced, "a sync fails if there is anything to sync");
                 self.disk.set_faults(Faults::default());
                 self.log = None;

@@ -280,7 +280,7 @@ fn recycled_segments_show_nothing_of_their_former_life() {
         if number % 7 == 0 {
             let first = log.first();
             let (_, records) = reopen(&disk.image()).unwrap();
-            assert_eq!(records.len() as u64, log.next().0 - first.0);
+            assert_eq!(records.len() as u64, log.next_number().0 - first.0);
             assert_eq!(records.last().unwrap(), &payload(number, 1000));
         }
     }

@@ -88,7 +88,7 @@ fn limits_are_answers_and_change_nothing() {
     let record_max = options().record_bytes_max();
     assert!(matches!(log.append(&[vec![0; record_max + 1]]), Err(LogError::TooLarge { .. })));
     assert!(matches!(log.append(&vec![vec![0; 9000]; 4]), Err(LogError::TooLarge { .. })));
-    assert_eq!(log.next(), RecordNumber::FIRST);
+    assert_eq!(log.next_number(), RecordNumber::FIRST);
     let largest = payload(3, record_max);
     for _ in 0..3 {
         log.append(&[&largest, &Vec::new()][..1]).unwrap();
@@ -114,7 +114,7 @@ fn segments_go_oldest_first_even_when_names_cannot_be_synced() {
     disk.set_faults(Faults::default());
     disk.crash(|| true);
     let (log, records) = reopen(&disk).unwrap();
-    assert_eq!(log.next(), durable_to);
+    assert_eq!(log.next_number(), durable_to);
     assert_eq!(records.last().unwrap(), &payload(149, 1000));
 }
 
@@ -149,8 +149,8 @@ fn nothing_is_removed_while_it_is_being_read() {
     log.close().unwrap();
     let (mut log, recovered) = open(&disk).unwrap();
     assert!(recovered.clean());
-    log.forget(log.next()).unwrap();
+    log.forget(log.next_number()).unwrap();
     assert_eq!(crate::read(recovered).unwrap().len(), 100);
-    log.forget(log.next()).unwrap();
-    assert_eq!(log.first(), log.next());
+    log.forget(log.next_number()).unwrap();
+    assert_eq!(log.first(), log.next_number());
 }
