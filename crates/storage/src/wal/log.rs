@@ -21,6 +21,9 @@ use std::sync::atomic::AtomicBool;
 #[derive(Clone, Debug)]
 pub struct LogOptions {
     /// The size of new segments: whole blocks, within the format's limits. Takes effect from the next new segment on.
+    ///
+    /// A new log takes the time to write one of them (32 MiB: a tenth of a second), recovery holds one in memory, and up to `spares_max + 2` of
+    /// them lie on disk besides the records. Twice the size gained 3 % at full throughput.
     pub segment_bytes: usize,
     /// How many used segments are kept to be recycled.
     pub spares_max: usize,
