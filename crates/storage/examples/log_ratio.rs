@@ -1,8 +1,9 @@
 //! How far the log is from the disk: synced appends through the log, beside the same bytes written raw.
 //!
-//! Prints, for batches of 1, 64 and 1,024 records of 256 bytes, the rate and the median latency of: a raw file that was
-//! written in advance (`pwrite` + `fdatasync`, no frames, no checksums), a raw file that was not, and the log. The three take turns within one run, so that
-//! what else the machine does falls on all alike.
+//! Prints, for batches of 1, 64 and 1,024 records of 256 bytes, the rate and the median latency of: a raw
+//! file that was written in advance (`pwrite` + `fdatasync`, no frames, no checksums), a raw file that was
+//! not, and the log. The three take turns within one run, so that what else the machine does falls on all
+//! alike.
 //!
 //! ```text
 //! cargo run --release -p synod-storage --example log_ratio [DIRECTORY] [SECONDS]

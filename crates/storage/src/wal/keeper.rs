@@ -1,13 +1,14 @@
 //! Prepares segments ahead of need and disposes of old ones, beside the writer.
 //!
-//! Writing a segment full of zeros takes a tenth of a second and more; the writer must never wait for it. So one thread keeps the
-//! next segment ready, and does all other work on names too. Its rules:
+//! Writing a segment full of zeros takes a tenth of a second and more; the writer must never wait for it. So
+//! one thread keeps the next segment ready, and does all other work on names too. Its rules:
 //!
-//! - A segment gets its final name only after its zeros are durable: what has the name is safe to overwrite in place.
-//! - Segments are disposed of strictly oldest first, and each step is durable before the next begins. After any crash, what is
-//!   left is a suffix of the log. A step that fails is tried again before any later one.
-//! - A disposed segment becomes a spare (up to a limit) and saves the zeroing of a new one; stale frames in it cannot be
-//!   mistaken for new ones, see the format.
+//! - A segment gets its final name only after its zeros are durable: what has the name is safe to overwrite
+//!   in place.
+//! - Segments are disposed of strictly oldest first, and each step is durable before the next begins. After
+//!   any crash, what is left is a suffix of the log. A step that fails is tried again before any later one.
+//! - A disposed segment becomes a spare (up to a limit) and saves the zeroing of a new one; stale frames in
+//!   it cannot be mistaken for new ones, see the format.
 
 use super::buffer::AlignedBuffer;
 use super::directory::{Directory, File, write_blocks};
@@ -20,7 +21,8 @@ use std::thread;
 
 /// The file that is being filled with zeros.
 pub(super) const PREPARING_NAME: &str = "preparing.tmp";
-/// Zeros are written and synced in pieces of this size, so that the writer's own syncs do not wait long behind them.
+/// Zeros are written and synced in pieces of this size, so that the writer's own syncs do not wait long
+/// behind them.
 const PIECE_BYTES: usize = 1 << 20;
 
 /// The name of the segment file with this sequence.
@@ -76,7 +78,8 @@ impl Workshop {
     fn write_zeros(&self) -> io::Result<()> {
         let written = self.write_zeros_to(PREPARING_NAME);
         if written.is_err() {
-            // What little was written must not keep a full disk full. Should this fail too, the next attempt empties the file.
+            // What little was written must not keep a full disk full. Should this fail too, the next attempt
+            // empties the file.
             let _ = self.directory.remove(PREPARING_NAME);
         }
         written
@@ -186,8 +189,8 @@ impl Keeper {
         }
     }
 
-    /// Takes segment `sequence`, the one that was last requested; waits for it if it is not ready. A failure is handed out once: the next
-    /// call tries again.
+    /// Takes segment `sequence`, the one that was last requested; waits for it if it is not ready. A failure
+    /// is handed out once: the next call tries again.
     pub fn take(&mut self, sequence: u64) -> io::Result<Box<dyn File>> {
         let asked = match self {
             Keeper::Inline { prepared, .. } => prepared.is_some(),

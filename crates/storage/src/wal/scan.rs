@@ -1,7 +1,8 @@
-//! Finds where the valid records of a segment end, and judges whether what follows is a torn tail or corruption.
+//! Finds where the valid records of a segment end, and judges whether what follows is a torn tail or
+//! corruption.
 //!
-//! The rules and the window that they leave open are written down in the module above. This file is their whole
-//! implementation, over bytes alone, so that the simulator and the fuzzer run what ships.
+//! The rules and the window that they leave open are written down in the module above. This file is their
+//! whole implementation, over bytes alone, so that the simulator and the fuzzer run what ships.
 
 use super::format::{
     DATA_OFFSET, FLIP_SEARCH_BYTES_MAX, FRAME_ALIGNMENT_BYTES, FRAME_HEADER_BYTES, FrameDamage, FrameKind,
@@ -19,7 +20,8 @@ pub struct Scan {
     pub durable_to: RecordNumber,
     /// The log was closed in good order at `end`.
     pub closed: bool,
-    /// Something other than unused space follows the prefix: it is the remains of writes that were never acknowledged, or stale bytes.
+    /// Something other than unused space follows the prefix: it is the remains of writes that were never
+    /// acknowledged, or stale bytes.
     pub torn: bool,
 }
 
@@ -71,8 +73,9 @@ pub enum Evidence {
 
 /// Reads the segment in `bytes`, whose header is `header`.
 ///
-/// `continues_at` is the first record of the segment that follows it, if one does: then all records before that one have to be
-/// here, and what lies behind them does not count. Without it this is the last segment, and a torn tail is cut.
+/// `continues_at` is the first record of the segment that follows it, if one does: then all records before
+/// that one have to be here, and what lies behind them does not count. Without it this is the last segment,
+/// and a torn tail is cut.
 pub fn scan(
     bytes: &[u8],
     header: &SegmentHeader,
@@ -173,8 +176,9 @@ fn judge(
     Ok(state)
 }
 
-/// Looks for sound frames behind the damage: a mark that calls the damaged record durable, and whether there is any frame at all.
-/// Payloads of records are not read, so that the search takes one pass whatever the bytes are.
+/// Looks for sound frames behind the damage: a mark that calls the damaged record durable, and whether there
+/// is any frame at all. Payloads of records are not read, so that the search takes one pass whatever the
+/// bytes are.
 fn search_behind(bytes: &[u8], framer: &Framer, state: &Scan, index: u32) -> (Option<Evidence>, bool) {
     let mut offset = state.end + FRAME_ALIGNMENT_BYTES;
     let mut any = false;

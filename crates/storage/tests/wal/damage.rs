@@ -1,5 +1,5 @@
-//! Logs that are cut, flipped, zeroed, renamed and mixed up after they were written: recovered exactly, or refused with file and
-//! offset, and never other bytes.
+//! Logs that are cut, flipped, zeroed, renamed and mixed up after they were written: recovered exactly, or
+//! refused with file and offset, and never other bytes.
 
 use crate::disk::MemoryDirectory;
 use crate::{open, payload, read, reopen};
@@ -12,7 +12,8 @@ use synod_storage::wal::{LogError, RecordNumber};
 
 const RECORD_BYTES: usize = 100;
 
-/// A log with one synced record per write; the active segment is `0000000000000001.wal`. Without `settled`, no mark follows the last record.
+/// A log with one synced record per write; the active segment is `0000000000000001.wal`. Without `settled`,
+/// no mark follows the last record.
 fn written(records: usize, settled: bool) -> (Arc<MemoryDirectory>, Vec<Vec<u8>>) {
     let disk = MemoryDirectory::new();
     let (mut log, _) = open(&disk).unwrap();
@@ -89,7 +90,8 @@ fn a_flip_in_the_last_record_needs_no_mark_to_be_refused() {
 
 #[test]
 fn a_lost_sector_that_held_a_single_bit_is_a_torn_write() {
-    // The payload ends in the second sector of the data, with a single bit there: the first write that was lost, not a flip.
+    // The payload ends in the second sector of the data, with a single bit there: the first write that was
+    // lost, not a flip.
     let disk = MemoryDirectory::new();
     let (mut log, _) = open(&disk).unwrap();
     let mut record = payload(1, SECTOR_BYTES - FRAME_HEADER_BYTES);
@@ -137,7 +139,8 @@ fn an_unsynced_batch_torn_at_any_byte_is_cut_to_its_whole_records() {
         let whole = (0..4).take_while(|index| content_end(*index) <= cut).count();
         match reopen(&damaged) {
             Ok((_, records)) => assert_eq!(records, payloads[..2 + whole], "cut at {cut}"),
-            // Where no disk tears, between the sectors, a cut can take exactly one bit away, and pass for a flip.
+            // Where no disk tears, between the sectors, a cut can take exactly one bit away, and pass for a
+            // flip.
             Err(LogError::Corrupt { evidence: Evidence::FlippedBit { .. }, .. })
                 if cut % SECTOR_BYTES != 0 =>
             {

@@ -1,6 +1,7 @@
 //! A disk in memory that does what a disk may do, and no more than it must.
 //!
-//! What was synced survives a crash. Of what was not, any subset of sectors survives, and any subset of the changes to names. On demand it fails a write or a sync, writes short, or is full.
+//! What was synced survives a crash. Of what was not, any subset of sectors survives, and any subset of the
+//! changes to names. On demand it fails a write or a sync, writes short, or is full.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -73,7 +74,8 @@ impl MemoryDirectory {
         self.state().faults = faults;
     }
 
-    /// The power goes: `survives` is asked for each unsynced sector, each change of size and each change of a name.
+    /// The power goes: `survives` is asked for each unsynced sector, each change of size and each change of a
+    /// name.
     pub fn crash(&self, mut survives: impl FnMut() -> bool) {
         let mut state = self.state();
         let changes = std::mem::take(&mut state.name_changes);
