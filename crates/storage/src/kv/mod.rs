@@ -18,12 +18,12 @@
 mod memory;
 mod tree;
 
-#[cfg(any())]
+#[cfg(feature = "disk")]
 mod fjall;
 
 use bytes::Bytes;
 
-#[cfg(any())]
+#[cfg(feature = "disk")]
 pub use self::fjall::{FjallKv, FjallOptions};
 pub use self::memory::{MemoryKv, MemorySnapshot};
 
