@@ -37,7 +37,9 @@ impl Model {
             Operation::Delete(delete) => self.delete(main, &delete.range, &mut events),
             Operation::Txn(txn) => {
                 let compare = &txn.compare[0];
-                let CompareTarget::Mod(than) = compare.target else { panic!("the model compares mod revisions") };
+                let CompareTarget::Mod(than) = compare.target else {
+                    panic!("the model compares mod revisions")
+                };
                 let holds = self.live.get(&compare.range.key).map_or(0, |kv| kv.mod_revision) == than;
                 for operation in if holds { &txn.success } else { &txn.failure } {
                     match operation {
@@ -126,8 +128,7 @@ impl Model {
     }
 
     fn history(&self, from: Revision, range: &KeyRange) -> Vec<Event> {
-        let relevant =
-            |event: &&Event| event.kv.mod_revision >= from && range.contains(&event.kv.key);
+        let relevant = |event: &&Event| event.kv.mod_revision >= from && range.contains(&event.kv.key);
         let visible = |event: &Event| {
             let mut event = event.clone();
             if event.kv.mod_revision <= self.compacted {
@@ -176,8 +177,7 @@ fn delete() -> impl Strategy<Value = DeleteRequest> {
 
 fn txn() -> impl Strategy<Value = TxnRequest> {
     let branch = || {
-        let operation =
-            prop_oneof![put().prop_map(RequestOp::Put), delete().prop_map(RequestOp::Delete)];
+        let operation = prop_oneof![put().prop_map(RequestOp::Put), delete().prop_map(RequestOp::Delete)];
         prop::collection::vec(operation, 0..4)
     };
     (key(), 0i64..12, branch(), branch()).prop_map(|(key, than, success, failure)| {

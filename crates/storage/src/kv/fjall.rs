@@ -184,8 +184,8 @@ impl Reader for FjallSnapshot {
         span: Span,
         direction: Direction,
     ) -> impl Iterator<Item = Result<Entry, KvError>> {
-        let scan = (!span.is_empty())
-            .then(|| self.snapshot.range(self.generation.space(space), bounds(span)));
+        let scan =
+            (!span.is_empty()).then(|| self.snapshot.range(self.generation.space(space), bounds(span)));
         entries(scan, space, direction)
     }
 }

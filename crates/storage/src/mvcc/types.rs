@@ -172,11 +172,18 @@ pub enum Operation {
     Delete(DeleteRequest),
     Txn(TxnRequest),
     /// Forget history below `revision`.
-    Compact { revision: Revision },
+    Compact {
+        revision: Revision,
+    },
     /// `id` is chosen before it is proposed (never 0); `ttl_seconds` is already raised to the minimum.
-    LeaseGrant { id: LeaseId, ttl_seconds: i64 },
+    LeaseGrant {
+        id: LeaseId,
+        ttl_seconds: i64,
+    },
     /// Deletes the lease and all of its keys, in one revision.
-    LeaseRevoke { id: LeaseId },
+    LeaseRevoke {
+        id: LeaseId,
+    },
 }
 
 /// What applying an [`Operation`] gave.
