@@ -173,35 +173,36 @@ pub struct View<'a, S: Subject> {
     pub(crate) now: Mono,
 }
 
-impl<S: Subject> View<'_, S> {
+impl<'a, S: Subject> View<'a, S> {
     /// True time since the beginning.
     pub fn now(&self) -> Mono {
         self.now
     }
 
     /// Every node, up or down.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + use<'a, S> {
         (1..=self.nodes.len() as u64).map(NodeId)
     }
 
     /// The machine of a node that is up.
-    pub fn machine(&self, node: NodeId) -> Option<&S::Machine> {
+    pub fn machine(&self, node: NodeId) -> Option<&'a S::Machine> {
         self.node(node)?.machine()
     }
 
     /// The worker of a node that is up.
-    pub fn worker(&self, node: NodeId) -> Option<&S::Worker> {
+    pub fn worker(&self, node: NodeId) -> Option<&'a S::Worker> {
         self.node(node)?.worker()
     }
 
     /// The worker's storage of a node that is down.
-    pub fn persisted(&self, node: NodeId) -> Option<&S::Persisted> {
+    pub fn persisted(&self, node: NodeId) -> Option<&'a S::Persisted> {
         self.node(node)?.persisted.as_ref()
     }
 
     /// The nodes that are up with their machines.
-    pub fn machines(&self) -> impl Iterator<Item = (NodeId, &S::Machine)> {
-        self.nodes().filter_map(|node| Some((node, self.machine(node)?)))
+    pub fn machines(&self) -> impl Iterator<Item = (NodeId, &'a S::Machine)> + use<'a, S> {
+        let nodes = self.nodes;
+        nodes.iter().filter_map(|node| Some((node.id, node.machine()?)))
     }
 
     /// Every write up to here survives a crash of that node.
@@ -219,7 +220,7 @@ impl<S: Subject> View<'_, S> {
         self.node(node).is_some_and(|node| node.lost)
     }
 
-    fn node(&self, node: NodeId) -> Option<&Node<S>> {
+    fn node(&self, node: NodeId) -> Option<&'a Node<S>> {
         self.nodes.get((node.0 as usize).checked_sub(1)?)
     }
 }

@@ -77,10 +77,6 @@ impl<T: Ord + Clone> Timers<T> {
         slots.filter_map(|(place, slot)| Some((place as u32, slot.schedule(clock)?))).collect()
     }
 
-    pub(crate) fn clear(&mut self) {
-        *self = Timers::new();
-    }
-
     fn slot(&mut self, name: T) -> u32 {
         let place = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { name: None, reading: 0, scheduled: None });

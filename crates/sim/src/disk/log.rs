@@ -115,10 +115,6 @@ impl Disk {
         self.durable
     }
 
-    pub(crate) fn syncing(&self) -> bool {
-        self.syncing.is_some()
-    }
-
     /// Takes a record; `encode` appends its payload.
     pub(crate) fn append(&mut self, number: u64, encode: impl FnOnce(&mut Vec<u8>)) {
         let expected = self.next + self.waiting_ends.len() as u64;
@@ -326,12 +322,12 @@ mod tests {
         let mut lengths = std::collections::BTreeSet::new();
         for seed in 0..200 {
             let mut disk = disk(seed);
-            write(&mut disk, 1..=3, 300);
+            write(&mut disk, 1..=3, 600);
             start(&mut disk);
             disk.end_sync();
-            write(&mut disk, 4..=9, 300);
+            write(&mut disk, 4..=9, 600);
             start(&mut disk);
-            write(&mut disk, 10..=12, 300);
+            write(&mut disk, 10..=12, 600);
             if seed == 0 {
                 disk.kill();
                 let found = disk.recover(&PlainFormat::default()).expect("nothing is damaged");
