@@ -48,7 +48,6 @@ pub struct Node {
     pub disk: Disk,
     pub machine: Replica,
     pub config: Config,
-    pub first: Configuration,
     pub timers: BTreeMap<Timer, (Mono, Mono)>,
     pub held: Vec<(Ticket, Held)>,
     pub jobs: VecDeque<Job>,
@@ -118,7 +117,7 @@ impl Cluster {
     }
 
     pub fn add(&mut self, id: NodeId, config: Config, first: Configuration) {
-        let point = SnapshotPoint { configuration: first.clone(), ..SnapshotPoint::default() };
+        let point = SnapshotPoint { configuration: first, ..SnapshotPoint::default() };
         let machine = Replica { point, ..Replica::default() };
         let disk = Disk { machine: machine.clone(), ..Disk::default() };
         let node = Node {
@@ -126,7 +125,6 @@ impl Cluster {
             disk,
             machine,
             config,
-            first,
             timers: BTreeMap::new(),
             held: Vec::new(),
             jobs: VecDeque::new(),
