@@ -39,7 +39,6 @@ pub struct Disk {
 pub enum Seen {
     Reply(NodeId, RequestId, Reply),
     Event(NodeId, Event),
-    Sent(Flight),
     Note(NodeId, &'static str, u64),
 }
 
@@ -280,7 +279,6 @@ impl Cluster {
     }
 
     fn depart(&mut self, flight: Flight) {
-        self.seen.push(Seen::Sent(flight.clone()));
         self.network.push_back(flight);
     }
 

@@ -230,7 +230,7 @@ impl Script {
     fn tell(&mut self, out: &mut String) {
         for seen in std::mem::take(&mut self.cluster.seen) {
             let line = match seen {
-                Seen::Reply(_, RequestId(0), _) | Seen::Sent(_) => continue,
+                Seen::Reply(_, RequestId(0), _) => continue,
                 Seen::Reply(node, id, reply) => {
                     format!("{node} answers request {}: {}", id.0, reply_text(&reply))
                 }
