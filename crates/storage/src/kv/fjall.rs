@@ -55,7 +55,7 @@ pub struct FjallOptions {
 
 impl Default for FjallOptions {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, memtable_bytes: 16 << 20, journal_bytes_max: 128 << 20, threads: 2 }
+        Self { cache_bytes: 64 << 20, memtable_bytes: 16 << 20, journal_bytes_max: 64 << 20, threads: 2 }
     }
 }
 
@@ -72,7 +72,7 @@ impl FjallKv {
     /// Opens the engine in `directory`, which is created if it does not exist.
     pub fn open(directory: &Path, options: FjallOptions) -> Result<Self, KvError> {
         fs::create_dir_all(directory).map_err(failed("creating", directory))?;
-        let number = match read_pointer(directory)? {
+        let (number, live) = match read_pointer(directory)? {
             Pointer::Generation(number) => {
                 let path = generation_path(directory, number);
                 // Before anything is removed: what is left may be all there is.
@@ -83,7 +83,7 @@ impl FjallKv {
                     });
                 }
                 remove_generations(directory, Some(number))?;
-                number
+                (number, Generation::open(path, &options)?)
             }
             Pointer::Creating => {
                 remove_generations(directory, None)?;
@@ -101,9 +101,8 @@ impl FjallKv {
                 create_first(directory, &options)?
             }
         };
-        let live = Arc::new(Generation::open(generation_path(directory, number), &options)?);
         live.retired.store(false, Ordering::Relaxed);
-        Ok(Self { directory: directory.to_owned(), options, live, newest: number })
+        Ok(Self { directory: directory.to_owned(), options, live: Arc::new(live), newest: number })
     }
 }
 
@@ -227,6 +226,7 @@ struct Generation {
 
 impl Generation {
     fn open(path: PathBuf, options: &FjallOptions) -> Result<Self, KvError> {
+        sync_journals(&path)?;
         let database = Database::builder(&path)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes_max)
@@ -368,16 +368,29 @@ fn sync_directory(directory: &Path) -> Result<(), KvError> {
     File::open(directory).and_then(|opened| opened.sync_all()).map_err(failed("syncing", directory))
 }
 
-fn create_first(directory: &Path, options: &FjallOptions) -> Result<u64, KvError> {
+/// What a killed process wrote may be in the system's cache only. It will be shown from now on, so it must stay.
+fn sync_journals(generation: &Path) -> Result<(), KvError> {
+    let entries = match fs::read_dir(generation) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        result => result.map_err(failed("listing", generation))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(failed("listing", generation))?.path();
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            File::open(&path).and_then(|journal| journal.sync_all()).map_err(failed("syncing", &path))?;
+        }
+    }
+    Ok(())
+}
+
+fn create_first(directory: &Path, options: &FjallOptions) -> Result<(u64, Generation), KvError> {
     const FIRST: u64 = 1;
     write_pointer(directory, "creating\n")?;
     let generation = Generation::open(generation_path(directory, FIRST), options)?;
     generation.persist()?;
-    generation.retired.store(false, Ordering::Relaxed);
-    drop(generation);
     sync_directory(directory)?;
     write_pointer(directory, &format!("generation {FIRST}\n"))?;
-    Ok(FIRST)
+    Ok((FIRST, generation))
 }
 
 fn generation_path(directory: &Path, number: u64) -> PathBuf {
@@ -456,6 +469,17 @@ mod tests {
         let found: Vec<Entry> =
             kv.scan(Space::Current, Span::ALL, Direction::Backward).map(Result::unwrap).collect();
         assert_eq!(found, [("b".into(), "2".into()), ("a".into(), "1".into())]);
+    }
+
+    #[test]
+    fn journals_lie_where_they_are_synced_before_opening() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut kv = open(directory.path()).unwrap();
+        kv.write(put("a", "1")).unwrap();
+        let files = fs::read_dir(generation_path(directory.path(), 1)).unwrap();
+        let journal =
+            |entry: io::Result<fs::DirEntry>| entry.unwrap().path().extension().is_some_and(|e| e == "jnl");
+        assert_eq!(files.filter_map(|entry| journal(entry).then_some(())).count(), 1);
     }
 
     #[test]
