@@ -17,14 +17,27 @@
 //! The journal is written in order and cut at its first incomplete batch when read, so a crash loses a suffix of the
 //! batches at most. [`Kv::persist`] is an fsync of the journal. If that fails, fjall refuses all further writes, as it must.
 //!
+//! # Damage
+//! Blocks and journal batches carry checksums. A damaged block is refused when it is read. A damaged journal is taken for
+//! its end, or refused at opening: either way what lies behind the damage is not shown, and since the applied index is part of
+//! each batch, the owner sees that its log no longer reaches back far enough. What fjall's journal leaves unchecked are the eight
+//! bytes of a batch's sequence number: damage there alone is not noticed.
+//!
 //! # Memory
 //! One block cache for all spaces, one memtable per space, a bound on the journals (and so on the time to open): all in
-//! [`FjallOptions`]. The blocks that a snapshot's readers hold come on top while they hold them.
+//! [`FjallOptions`]. A value read is a slice of its block: whoever keeps it keeps the block.
+//!
+//! # Why fjall
+//! Measured beside redb 4.6 on one machine, a million keys of 24 bytes with values of 80, batches of 100, 64 MiB of cache:
+//! fjall 3.1 writes 196,000 new keys and 157,000 overwrites a second, redb 48,000 and 43,000 (an fsync every 200 batches); fjall
+//! reads 91,000 random keys and scans 3.8 million a second, redb 245,000 and 5.2 million; 98 against 272 MiB on disk, 144
+//! against 75 MiB resident, 0.5 s against 2 ms to open. Applying is the bottleneck of a database, and the disk is paid for.
 
 use std::{
     fs::{self, File},
     io::{self, Write as _},
     ops::Bound,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -227,13 +240,17 @@ struct Generation {
 impl Generation {
     fn open(path: PathBuf, options: &FjallOptions) -> Result<Self, KvError> {
         sync_journals(&path)?;
-        let database = Database::builder(&path)
+        let builder = Database::builder(&path)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes_max)
             .worker_threads(options.threads)
-            .manual_journal_persist(true)
-            .open()
-            .map_err(database_error(|| format!("opening {}", path.display())))?;
+            .manual_journal_persist(true);
+        // Some damage makes fjall panic while it reads its files back. Nothing of the database is used after that.
+        let opened = catch_unwind(AssertUnwindSafe(|| builder.open())).map_err(|panic| {
+            let cause = panic.downcast_ref::<String>().map_or("its files cannot be read back", |text| text);
+            KvError::Damaged { what: path.display().to_string(), cause: cause.to_owned() }
+        })?;
+        let database = opened.map_err(database_error(|| format!("opening {}", path.display())))?;
         let create = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
         let mut spaces = Vec::with_capacity(Space::COUNT);
         for space in Space::ALL {
