@@ -5,6 +5,7 @@
 //!
 //! - [`Subject`]: what a person writes. How nodes boot, what clients do, what must hold.
 //! - [`Plan`]: a run as a value: network, disks, clocks, and faults as data ([`Script`]).
+//! - [`Swarm`]: draws a plan from a seed. [`Hunt`]: makes many runs; [`Findings`] remembers what it found.
 //! - [`World`]: the run itself, event by event. [`run`] takes it to its end, [`run_twice`] proves that it replays.
 #![allow(clippy::missing_errors_doc)]
 
@@ -13,12 +14,15 @@ mod clock;
 mod delay;
 mod disk;
 mod fault;
+mod findings;
+mod hunt;
 mod network;
 mod panics;
 mod plan;
 mod run;
 mod stream;
 mod subject;
+mod swarm;
 mod tally;
 mod timers;
 mod trace;
@@ -29,10 +33,13 @@ pub use clock::DRIFT_PPM_MAX;
 pub use delay::Delay;
 pub use disk::{Corruption, DiskShape, LogFormat, PlainFormat, SECTOR_BYTES, Scan, SegmentPlace};
 pub use fault::{Fault, FaultError, Script, What};
+pub use findings::{Finding, Findings};
+pub use hunt::{Hunt, Report};
 pub use plan::{ClockShape, NODES_MAX, NetworkShape, Plan, PlanError, Sabotage, Tolerance};
 pub use run::{Found, Phase, Run, run, run_twice};
 pub use stream::{Odds, Stream};
 pub use subject::{Boot, BootKind, Clients, Crash, Given, LANES_MAX, Step, Subject, View, Violation};
+pub use swarm::Swarm;
 pub use tally::Exercised;
 pub use trace::{Lines, Moment};
 pub use world::World;
