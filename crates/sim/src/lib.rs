@@ -6,12 +6,14 @@
 //! - [`Subject`]: what a person writes. How nodes boot, what clients do, what must hold.
 //! - [`Plan`]: a run as a value: network, disks, clocks, and faults as data ([`Script`]).
 //! - [`Swarm`]: draws a plan from a seed. [`Hunt`]: makes many runs; [`Findings`] remembers what it found.
+//! - [`Diagram`]: the last moments of a run as text; [`World::trace_to`]: all of them as JSON lines.
 //! - [`World`]: the run itself, event by event. [`run`] takes it to its end, [`run_twice`] proves that it replays.
 #![allow(clippy::missing_errors_doc)]
 
 mod agenda;
 mod clock;
 mod delay;
+mod diagram;
 mod disk;
 mod fault;
 mod findings;
@@ -31,6 +33,7 @@ mod world;
 
 pub use clock::DRIFT_PPM_MAX;
 pub use delay::Delay;
+pub use diagram::Diagram;
 pub use disk::{Corruption, DiskShape, LogFormat, PlainFormat, SECTOR_BYTES, Scan, SegmentPlace};
 pub use fault::{Fault, FaultError, Script, What};
 pub use findings::{Finding, Findings};
