@@ -55,8 +55,11 @@ impl Diagram {
         let mut lines = vec![head(&lanes)];
         let mut next = 0;
         for index in shown {
-            if index > next {
-                lines.push(self.fold(index - next));
+            match index - next {
+                0 => {}
+                // A fold takes a line as well.
+                1 => lines.push(self.line(&rows[next], &lanes)),
+                count => lines.push(self.fold(count)),
             }
             lines.push(self.line(&rows[index], &lanes));
             next = index + 1;
