@@ -70,6 +70,7 @@ impl<const FIFO: bool> Machine for Node<FIFO> {
                 fx.arm(0, BEAT..=BEAT);
             }
             Input::Command { id, command } => {
+                assert!(command < 1_000, "expected an amount below 1000, found {command}");
                 self.total += command;
                 let ticket = fx.write(command);
                 let total = self.total;
@@ -131,6 +132,8 @@ pub struct Ledger<const FIFO: bool = false> {
     /// Never makes progress again once the first phase is over.
     pub stuck: bool,
     pub silent: bool,
+    /// Clients ask what breaks the machine's invariant.
+    pub poisonous: bool,
 }
 
 impl<const FIFO: bool> Ledger<FIFO> {
@@ -180,7 +183,7 @@ impl<const FIFO: bool> Subject for Ledger<FIFO> {
 
     fn on_timer(&mut self, lane: u64, clients: &mut Clients<Node<FIFO>>) -> Result<(), Violation> {
         let node = NodeId(clients.draw.between(1, self.nodes));
-        clients.send(lane, node, lane + 1);
+        clients.send(lane, node, if self.poisonous { 1_000 } else { lane + 1 });
         clients.after(Duration::from_millis(5), lane);
         Ok(())
     }
