@@ -16,7 +16,8 @@ pub fn plant<Seed: AsRef<[u8]>>(seeds: impl IntoIterator<Item = Seed>) {
     let Some(folder) = std::env::var_os(SEEDS_VARIABLE).map(PathBuf::from) else { return };
     for (number, seed) in seeds.into_iter().enumerate() {
         let path = folder.join(format!("seed-{number:02}"));
-        std::fs::write(&path, seed).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+        std::fs::write(&path, seed)
+            .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
     }
 }
 

@@ -10,8 +10,8 @@ use libfuzzer_sys::fuzz_target;
 use synod_fuzz::{join, pieces};
 use synod_storage::kv::MemoryKv;
 use synod_storage::mvcc::{
-    Compare, CompareResult, CompareTarget, DeleteRequest, Events, KeyRange, Operation, PutRequest, RangeRequest,
-    RequestOp, Store, TxnRequest,
+    Compare, CompareResult, CompareTarget, DeleteRequest, Events, KeyRange, Operation, PutRequest,
+    RangeRequest, RequestOp, Store, TxnRequest,
 };
 
 fuzz_target!(
@@ -29,7 +29,8 @@ fn exercise(input: &[u8]) {
             "an operation survives its own encoding"
         );
         let before = store.revision();
-        let applied = store.apply(index, &operation, Events::Collect).expect("an engine in memory does not fail");
+        let applied =
+            store.apply(index, &operation, Events::Collect).expect("an engine in memory does not fail");
         assert!(applied.revision >= before, "a revision never goes back");
         assert!(
             applied.events.iter().all(|event| event.kv.mod_revision == applied.revision),

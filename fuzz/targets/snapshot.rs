@@ -64,7 +64,12 @@ fn resend(store: &Store<MemoryKv>) {
 
 fn seeds() -> Vec<Vec<u8>> {
     let mut store = Store::open(MemoryKv::new()).expect("an empty engine opens");
-    let put = |key: &'static str, lease| PutRequest { key: key.into(), value: "value".into(), lease, ..PutRequest::default() };
+    let put = |key: &'static str, lease| PutRequest {
+        key: key.into(),
+        value: "value".into(),
+        lease,
+        ..PutRequest::default()
+    };
     let operations = [
         Operation::LeaseGrant { id: 7, ttl_seconds: 60 },
         Operation::Put(put("a", 7)),

@@ -20,6 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             std::future::pending::<()>().await;
         }
     };
-    serve(vec![listener], support::Memory::new(), Arc::new(Metrics::new()), Options::default(), shutdown).await;
+    serve(vec![listener], support::Memory::new(), Arc::new(Metrics::new()), Options::default(), shutdown)
+        .await;
     Ok(())
 }

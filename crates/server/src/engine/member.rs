@@ -105,7 +105,9 @@ pub enum StartError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// A record of the log is not of this version.
-    #[error("record {record} of the log is not of this version of the program; use the version that wrote it")]
+    #[error(
+        "record {record} of the log is not of this version of the program; use the version that wrote it"
+    )]
     Record {
         /// Its number.
         record: u64,
@@ -158,7 +160,11 @@ impl Member {
         let log_path = directory.join("wal");
         let (log, recovered) = Log::open(&log_path, LogOptions::default())?;
         if let Some(torn) = recovered.torn() {
-            tracing::warn!(file = torn.file, offset = torn.offset, "cut off a torn write at the end of the log");
+            tracing::warn!(
+                file = torn.file,
+                offset = torn.offset,
+                "cut off a torn write at the end of the log"
+            );
         }
         let mut saved = Vec::new();
         for record in recovered {
@@ -188,7 +194,9 @@ impl Member {
         let core = Core::new(node, Arc::clone(&shared), Arc::clone(&transport), next);
         let replicas = Replicas::new([(group, replica)]);
         let mut member = Member { config, shared, transport, threads: Vec::new() };
-        member.spawn("synod-disk", move |shared| disk::run(log, &shared.disk, shared).map_err(|e| e.to_string()))?;
+        member.spawn("synod-disk", move |shared| {
+            disk::run(log, &shared.disk, shared).map_err(|e| e.to_string())
+        })?;
         member.spawn("synod-apply", move |shared| {
             drop(apply::run(replicas, &shared.apply, shared));
             Ok(())
@@ -313,7 +321,8 @@ impl MemberBackend {
                     id: member.id,
                     name: attributes.map_or_else(String::new, |attributes| attributes.name.clone()),
                     peer_urls: member.urls.clone(),
-                    client_urls: attributes.map_or_else(Vec::new, |attributes| attributes.client_urls.clone()),
+                    client_urls: attributes
+                        .map_or_else(Vec::new, |attributes| attributes.client_urls.clone()),
                     is_learner: false,
                 }
             })

@@ -12,8 +12,8 @@ use synod_server::http::{Listener, Options, serve};
 use synod_server::metrics::Metrics;
 use synod_storage::kv::{MemoryKv, MemorySnapshot};
 use synod_storage::mvcc::{
-    Event, EventKind, Events, HistoryLimits, LeaseId, Operation, RangeRequest, RangeResponse, Revision, Store,
-    StoreError, TxnRequest, TxnResponse, View,
+    Event, EventKind, Events, HistoryLimits, LeaseId, Operation, RangeRequest, RangeResponse, Revision,
+    Store, StoreError, TxnRequest, TxnResponse, View,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -236,7 +236,8 @@ async fn hub(
                 WatchOutput::Canceled { id, revision, reason: WatchEnd::Asked }
             }
             Some(WatchControl::Progress(id)) => {
-                let mut of = watchers.iter().filter(|watcher| id.is_none_or(|id| watcher.create.id == id)).peekable();
+                let mut of =
+                    watchers.iter().filter(|watcher| id.is_none_or(|id| watcher.create.id == id)).peekable();
                 if of.peek().is_none() || of.any(|watcher| watcher.next > revision + 1) {
                     continue;
                 }
@@ -262,7 +263,8 @@ async fn catch_up(
             match view.history(&create.range, *next, create.prev_kv, HistoryLimits::default()) {
                 Ok(page) => {
                     *next = page.next_revision;
-                    let events: Vec<Event> = page.events.into_iter().filter(|event| wanted(create, event)).collect();
+                    let events: Vec<Event> =
+                        page.events.into_iter().filter(|event| wanted(create, event)).collect();
                     if !events.is_empty() {
                         outputs
                             .send(WatchOutput::Events { id: create.id, revision, events: events.into() })
@@ -318,7 +320,11 @@ impl Running {
     }
 
     pub async fn channel(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.address)).unwrap().connect().await.expect("it listens")
+        Endpoint::from_shared(format!("http://{}", self.address))
+            .unwrap()
+            .connect()
+            .await
+            .expect("it listens")
     }
 
     /// Asks it to stop.
