@@ -36,9 +36,6 @@ pub const WATCH_OUTPUTS_MAX: usize = 256;
 /// Controls that may wait in one watch stream.
 pub const WATCH_CONTROLS_MAX: usize = 128;
 
-/// A watch's identity within its stream; -1 is never used, it stands for none in answers.
-pub type WatchId = i64;
-
 /// A database node as the API sees it.
 pub trait Backend: Send + Sync + 'static {
     /// Who answers; never changes while the process runs.

@@ -85,9 +85,9 @@ impl Running {
         self.member.backend()
     }
 
-    /// Resolves with the reason when the member has failed.
-    pub async fn failed(&self) -> String {
-        self.member.failed().await
+    /// Resolves with the reason when the member has failed; never if it is stopped in good order.
+    pub fn failure(&self) -> impl Future<Output = String> + Send + 'static {
+        self.member.failure()
     }
 
     /// Stops in good order: leadership is handed over, clients are told, the store is made durable.

@@ -181,7 +181,13 @@ pub fn store_status(error: StoreError) -> Status {
         StoreError::LeaseExists(_) => LEASE_EXISTS,
         StoreError::DuplicateKey => DUPLICATE_KEY,
         StoreError::TooManyOperations { .. } => TOO_MANY_OPERATIONS,
-        StoreError::Engine(text) => return Status::unknown(format!("synod: {text}")),
+        StoreError::EmptyKey => EMPTY_KEY,
+        StoreError::KeyTooLong { .. } => REQUEST_TOO_LARGE,
+        // The edge takes apart what reads and what writes; this is a fault of the program.
+        StoreError::WriteInReadOnlyTxn => return Status::internal(format!("synod: {error}")),
+        StoreError::Snapshot(text) | StoreError::Engine(text) => {
+            return Status::unknown(format!("synod: {text}"));
+        }
     };
     known.status()
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use synod_storage::mvcc::{Operation, Outcome};
+use synod_storage::mvcc::{Operation, Outcome, check_operation};
 use tonic::{Request, Response, Status};
 
 use super::edge::{Edge, mismatch};
@@ -64,8 +64,12 @@ impl<B: Backend> pb::kv_server::Kv for KvService<B> {
             let (header, response) = self.0.read(read);
             return Ok(Response::new(convert::txn_response(header, response)));
         }
-        check::size(&request, &self.0.limits)?;
-        let applied = self.0.backend.propose(Operation::Txn(convert::txn_request(request))).await?;
+        let size = check::size(&request, &self.0.limits);
+        let operation = Operation::Txn(convert::txn_request(request));
+        // Last in etcd's order but for the size: the same key written twice.
+        check_operation(&operation, self.0.limits.txn_operations_max).map_err(errors::store_status)?;
+        size?;
+        let applied = self.0.backend.propose(operation).await?;
         let Applied { revision, outcome: Outcome::Txn(response) } = applied else { return Err(mismatch()) };
         Ok(Response::new(convert::txn_response(self.0.header(revision), response)))
     }

@@ -11,7 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use synod_database::{
-    Attributes, Command, GroupId, Node, NodeConfig, Replica, ReplicaConfig, Replicas, ShardConfig, raft, wire,
+    Attributes, Command, Consistency, GroupId, Node, NodeConfig, Query, Replica, ReplicaConfig, Replicas,
+    ShardConfig, raft, wire,
 };
 use synod_machine::{NodeId, Ticket};
 use synod_storage::kv::{FjallKv, FjallOptions, KvError};
@@ -171,7 +172,7 @@ impl Member {
             let (number, bytes) = record?;
             saved.push(wire::decode_write(bytes).ok_or(StartError::Record { record: number.0 })?);
         }
-        let next = Ticket(log.next().0);
+        let next = Ticket(log.next_number().0);
 
         let options = FjallOptions { cache_bytes: config.cache_bytes, ..FjallOptions::default() };
         let engine = FjallKv::open(&directory.join("store"), options)?;
@@ -219,12 +220,14 @@ impl Member {
     }
 
     /// Resolves with the reason when the member has failed; never if it is stopped in good order.
-    pub async fn failed(&self) -> String {
+    pub fn failure(&self) -> impl Future<Output = String> + Send + 'static {
         let mut failure = self.shared.failure();
-        let failed = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
-        match failed {
-            Some(reason) => reason,
-            None => std::future::pending().await,
+        async move {
+            let failed = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+            match failed {
+                Some(reason) => reason,
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -291,6 +294,12 @@ impl MemberBackend {
             return None;
         }
         answer.await.ok()
+    }
+
+    /// Resolves when the member answers linearizable reads, or has stopped.
+    pub async fn ready(&self) {
+        let read = || Command::Read { query: Query::Revision, consistency: Consistency::Linearizable };
+        while let Some(Served::Reply(_)) = self.ask(read()).await {}
     }
 
     /// Who the member is.

@@ -18,7 +18,7 @@
 //!
 //! # What stops a member
 //! A failed write or sync of the log, a failing store, a broken invariant: the member stops answering, says why once, and
-//! is not restarted by itself. [`Member::failed`] resolves with the reason.
+//! is not restarted by itself. [`Member::failure`] resolves with the reason.
 
 mod apply;
 mod asking;
