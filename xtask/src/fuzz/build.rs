@@ -11,6 +11,8 @@ use crate::repository;
 /// What the stable compiler is asked for: counters at every edge, a table of their places, and the operands of comparisons.
 const INSTRUMENTATION: &[&str] = &[
     "--cfg=fuzzing",
+    // What a compiler warns of is for clippy to say.
+    "--cap-lints=allow",
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
