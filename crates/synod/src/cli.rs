@@ -1,7 +1,8 @@
 //! The command line: what can be said, and how it is read.
 //!
-//! Commands that mean what `etcdctl`'s mean take its flags and `ETCDCTL_` variables. Its switches may be given a value
-//! (`--prefix=true`); scripts do that, so such words are brought into the plain form before they are read.
+//! Commands that mean what `etcdctl`'s mean take its flags and `ETCDCTL_` variables. Its switches may be
+//! given a value (`--prefix=true`); scripts do that, so such words are brought into the plain form before
+//! they are read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,8 +51,8 @@ pub struct CommandLine {
     pub command: Command,
 }
 
-/// Options of every command that speaks to a cluster. Global options and a command's own share one space of names inside
-/// the parser; hence the prefix of `key`, which is also the name of an argument.
+/// Options of every command that speaks to a cluster. Global options and a command's own share one space of
+/// names inside the parser; hence the prefix of `key`, which is also the name of an argument.
 #[derive(Clone, Debug, clap::Args)]
 pub struct GlobalOptions {
     /// Endpoints, tried in turn

@@ -1,7 +1,7 @@
 //! JSON as Go's encoder writes it: fields in declaration order, bytes in base64, `<`, `>` and `&` escaped.
 //!
-//! An object is built field by field. The plain methods omit zero values, as fields tagged `omitempty` are; those named
-//! `…_always` keep them.
+//! An object is built field by field. The plain methods omit zero values, as fields tagged `omitempty` are;
+//! those named `…_always` keep them.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! Durations as Go writes them: `300ms`, `1h30m`, `1.5s`, `916.81µs`.
 //!
-//! A duration is a sequence of decimal numbers, each with a unit (`ns us µs ms s m h`); a bare `0` needs none. Signs are
-//! not read: no setting of etcd's has a use for a negative duration.
+//! A duration is a sequence of decimal numbers, each with a unit (`ns us µs ms s m h`); a bare `0` needs
+//! none. Signs are not read: no setting of etcd's has a use for a negative duration.
 
 use std::time::Duration;
 
