@@ -52,7 +52,8 @@ pub enum Effect<M: Machine + ?Sized> {
         /// What to log.
         write: M::Write,
     },
-    /// Writes before this ticket are not needed at the next start.
+    /// Writes before this ticket are not needed at the next start, once every write asked for before this effect is
+    /// durable (what replaces them may be among those).
     Forget {
         /// The oldest ticket to keep.
         before: Ticket,
@@ -169,7 +170,8 @@ impl<'a, M: Machine + ?Sized> Effects<'a, M> {
         act(&mut Effects { sink: &mut *self.sink, after });
     }
 
-    /// Writes before `before` need not come back at the next start.
+    /// Writes before `before` need not come back at the next start. It takes effect when every write made so far is durable, so that what
+    /// replaces the forgotten ones cannot be lost after them.
     pub fn forget(&mut self, before: Ticket) {
         self.sink.put(Effect::Forget { before });
     }
@@ -215,6 +217,8 @@ pub trait Scope<Child: Machine + ?Sized, Parent: Machine + ?Sized> {
     fn timer(&mut self, timer: Child::Timer) -> Parent::Timer;
     /// Wraps a write.
     fn write(&mut self, write: Child::Write) -> Parent::Write;
+    /// The write that was wrapped last has this ticket.
+    fn written(&mut self, _ticket: Ticket) {}
     /// Wraps a job.
     fn work(&mut self, job: Child::Job, fx: &mut Effects<'_, Parent>);
     /// Acts on a reply; `fx` holds it back as the child did.
@@ -258,7 +262,9 @@ impl<C: Machine + ?Sized, P: Machine + ?Sized> Sink<C> for Scoped<'_, '_, C, P> 
 
     fn write(&mut self, write: C::Write) -> Ticket {
         let write = self.scope.write(write);
-        self.up.sink.write(write)
+        let ticket = self.up.sink.write(write);
+        self.scope.written(ticket);
+        ticket
     }
 
     fn choose(&mut self, label: &'static str, options: u32) -> u32 {

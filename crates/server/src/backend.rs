@@ -23,21 +23,18 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 
 use synod_storage::mvcc::{
-    Event, KeyRange, LeaseId, Operation, Outcome, RangeRequest, RangeResponse, Revision, StoreError,
-    TxnRequest, TxnResponse,
+    LeaseId, Operation, Outcome, RangeRequest, RangeResponse, Revision, StoreError, TxnRequest, TxnResponse,
 };
 use tokio::sync::mpsc;
+
+pub use synod_database::watch::{WatchControl, WatchCreate, WatchEnd, WatchId, WatchOutput};
 
 /// Outputs that may wait in one watch stream. Each holds shared events, so this bounds references, not copies.
 pub const WATCH_OUTPUTS_MAX: usize = 256;
 /// Controls that may wait in one watch stream.
 pub const WATCH_CONTROLS_MAX: usize = 128;
-
-/// A watch's identity within its stream, never negative.
-pub type WatchId = i64;
 
 /// A database node as the API sees it.
 pub trait Backend: Send + Sync + 'static {
@@ -176,84 +173,6 @@ pub struct WatchStream {
     pub control: mpsc::Sender<WatchControl>,
     /// What it is told; holds [`WATCH_OUTPUTS_MAX`]. Its end means that the member stops.
     pub output: mpsc::Receiver<WatchOutput>,
-}
-
-/// What the edge asks of a stream of watches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WatchControl {
-    /// Begin a watch. Answered by [`WatchOutput::Created`].
-    Create(WatchCreate),
-    /// End a watch. Answered by [`WatchOutput::Canceled`] without a reason, unless it has ended by itself before.
-    Cancel(WatchId),
-    /// Tell how far a watch, or with `None` every watch of the stream, has come; answered by [`WatchOutput::Progress`]
-    /// if all of them are up to date and deliver from the present on, else not at all.
-    Progress(Option<WatchId>),
-}
-
-/// A watch to begin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WatchCreate {
-    /// Not in use in this stream.
-    pub id: WatchId,
-    /// Never empty.
-    pub range: KeyRange,
-    /// The first revision to report; 0 for what comes after now. May lie in the future.
-    pub start_revision: Revision,
-    /// Report no puts.
-    pub no_put: bool,
-    /// Report no deletions.
-    pub no_delete: bool,
-    /// Report the version before each change. Where events are shared between watches they may carry it unasked: the
-    /// edge leaves it out.
-    pub prev_kv: bool,
-}
-
-/// What the backend tells a stream of watches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WatchOutput {
-    /// The watch has begun; `revision` is the store's at that time.
-    Created {
-        /// As asked.
-        id: WatchId,
-        /// The store's newest revision.
-        revision: Revision,
-    },
-    /// Events of one or more whole revisions, by revision.
-    Events {
-        /// The watch.
-        id: WatchId,
-        /// The store's revision when the output was made, not below the events'.
-        revision: Revision,
-        /// Never empty.
-        events: Arc<[Event]>,
-    },
-    /// The watch has ended.
-    Canceled {
-        /// The watch.
-        id: WatchId,
-        /// The store's newest revision.
-        revision: Revision,
-        /// Why.
-        reason: WatchEnd,
-    },
-    /// Every event up to `revision` was put out before this.
-    Progress {
-        /// The watch, or all of the stream.
-        id: Option<WatchId>,
-        /// How far.
-        revision: Revision,
-    },
-}
-
-/// Why a watch ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WatchEnd {
-    /// The client wanted it.
-    Asked,
-    /// History it needs was compacted; the oldest revision it could start from is given.
-    Compacted(Revision),
-    /// Anything else, in words for the client.
-    Refused(String),
 }
 
 /// What remains of a lease.

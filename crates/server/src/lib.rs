@@ -7,9 +7,20 @@
 //!
 //! - [`proto`]: messages, services and client of the API, generated from `proto/`.
 //! - [`backend`]: the trait behind the services, in the store's terms.
+//! - [`engine`]: a database node on a real disk, network and clock: threads, queues, the log.
 //! - [`api`]: the services: validation, conversion, error texts.
+//! - [`http`]: sockets, TLS, HTTP/1.1 and HTTP/2 on one port, probes, and the way down to the services.
+//! - [`tls`]: certificates with etcd's flag meanings.
+//! - [`metrics`]: what is counted.
+//! - [`serve`]: all of it together: a member with its client port.
 //!
 //! [`Backend`]: backend::Backend
 
+pub mod api;
 pub mod backend;
+pub mod engine;
+pub mod http;
+pub mod metrics;
 pub mod proto;
+pub mod serve;
+pub mod tls;

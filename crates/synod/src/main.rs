@@ -11,6 +11,7 @@ mod config;
 mod failure;
 mod format;
 mod go_syntax;
+mod serving;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -5,6 +5,8 @@
 
 use bytes::Bytes;
 
+use crate::kv::KvError;
+
 /// A store-wide revision; an empty store is at 1, each changing operation raises it by one.
 pub type Revision = i64;
 /// A lease's identity; 0 stands for "no lease".
@@ -212,8 +214,29 @@ pub enum StoreError {
     DuplicateKey,
     #[error("more than {limit} operations in one transaction")]
     TooManyOperations { limit: usize },
+    #[error("an empty key")]
+    EmptyKey,
+    #[error("a key is longer than {limit} bytes")]
+    KeyTooLong { limit: usize },
+    #[error("a write in a transaction that was taken for read-only")]
+    WriteInReadOnlyTxn,
+    #[error("the snapshot cannot be installed: {0}")]
+    Snapshot(String),
     #[error("the store cannot read or write: {0}")]
     Engine(String),
+}
+
+impl StoreError {
+    /// Whether this replica's state is in doubt: it must stop, and must not answer the client with this.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Engine(_))
+    }
+}
+
+impl From<KvError> for StoreError {
+    fn from(error: KvError) -> Self {
+        Self::Engine(error.to_string())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,5 +1,397 @@
 //! Raft.
 
+mod config;
+mod election;
+mod follower;
+pub mod invariants;
+mod leader;
+mod log;
+mod membership;
+mod message;
+mod progress;
+mod quiescence;
+mod read;
+mod replication;
+mod restore;
+mod snapshot;
+mod transfer;
 mod types;
+pub mod wire;
 
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use synod_machine::{Context, Effects, Input, Machine, Mono, Needs, NodeId, RequestId, Ticket, View};
+
+#[doc(hidden)]
+pub use config::Flaws;
+pub use config::{Config, ConfigError};
+pub use log::Log;
+pub use message::Message;
+pub use progress::{Mode, Progress, Transfer, Window};
 pub use types::*;
+
+use crate::quorum::Voters;
+use election::{Ballot, Ballots, Contact};
+use leader::Leader;
+use read::Forwarded;
+use snapshot::Installing;
+use transfer::Handover;
+
+/// One node of one Raft group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Raft {
+    me: NodeId,
+    config: Config,
+    /// What the state machine included when this life began.
+    applied: SnapshotPoint,
+    term: Term,
+    vote: Option<NodeId>,
+    ballot: Ballot,
+    log: Log,
+    commit: Index,
+    leader: Option<NodeId>,
+    state: State,
+    contact: Contact,
+    forwarded: Forwarded,
+    installing: Option<Installing>,
+    handover: Option<Handover>,
+    down: BTreeSet<NodeId>,
+    quiescent: bool,
+    /// The write that holds the base, and what may be forgotten once a later write is durable.
+    base_ticket: Ticket,
+    forgetting: Option<Forgetting>,
+}
+
+/// Older writes are void once `after` is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Forgetting {
+    after: Ticket,
+    before: Ticket,
+}
+
+/// The role with what belongs to it alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum State {
+    Follower,
+    PreCandidate(Ballots),
+    Candidate(Ballots),
+    Leader(Box<Leader>),
+}
+
+type Fx<'a> = Effects<'a, Raft>;
+
+impl Raft {
+    /// The node `me`, whose state machine durably includes `applied` at this start: for a new group, index 0 with the group's first
+    /// membership; for a node that is to join a group, index 0 with an empty one. The log comes with `Input::Start`.
+    ///
+    /// # Panics
+    /// When `config` does not validate.
+    pub fn new(me: NodeId, config: Config, applied: SnapshotPoint) -> Self {
+        if let Err(error) = config.validate() {
+            panic!("expected a valid configuration, found: {error}");
+        }
+        Raft {
+            me,
+            config,
+            log: Log::new(applied.clone()),
+            commit: applied.index,
+            applied,
+            term: Term(0),
+            vote: None,
+            ballot: Ballot::default(),
+            leader: None,
+            state: State::Follower,
+            contact: Contact::default(),
+            forwarded: Forwarded::default(),
+            installing: None,
+            handover: None,
+            down: BTreeSet::new(),
+            quiescent: false,
+            base_ticket: Ticket(0),
+            forgetting: None,
+        }
+    }
+
+    /// This node.
+    pub fn id(&self) -> NodeId {
+        self.me
+    }
+
+    /// Options and limits.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The term this node is in.
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// For whom it voted in this term.
+    pub fn vote(&self) -> Option<NodeId> {
+        self.vote
+    }
+
+    /// Term and vote as a crash would leave them at least.
+    pub fn durable_vote(&self) -> (Term, Option<NodeId>) {
+        self.ballot.durable
+    }
+
+    /// Where it stands.
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Follower => Role::Follower,
+            State::PreCandidate(_) => Role::PreCandidate,
+            State::Candidate(_) => Role::Candidate,
+            State::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// Who leads, as far as it knows.
+    pub fn leader(&self) -> Option<NodeId> {
+        self.leader
+    }
+
+    /// Everything up to here is committed, and was reported.
+    pub fn commit(&self) -> Index {
+        self.commit
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The first entry that its log still has.
+    pub fn first_index(&self) -> Index {
+        self.log.first()
+    }
+
+    /// The last entry of its log.
+    pub fn last_index(&self) -> Index {
+        self.log.last().index
+    }
+
+    /// Everything in its log up to here survives a crash.
+    pub fn durable_index(&self) -> Index {
+        self.log.durable()
+    }
+
+    /// The membership in force.
+    pub fn configuration(&self) -> &Configuration {
+        self.log.configuration()
+    }
+
+    /// What a leader knows of its followers; `None` at others.
+    pub fn progress(&self) -> Option<&BTreeMap<NodeId, Progress>> {
+        self.as_leader().map(|leader| &leader.progress)
+    }
+
+    /// Whether a leader's first own entry is committed, so that it knows all that is.
+    pub fn is_established(&self) -> bool {
+        self.as_leader().is_some_and(|leader| leader.established)
+    }
+
+    /// Whether the group rests: no timer is armed.
+    pub fn is_quiescent(&self) -> bool {
+        self.quiescent
+    }
+
+    fn as_leader(&self) -> Option<&Leader> {
+        match &self.state {
+            State::Leader(leader) => Some(leader),
+            _ => None,
+        }
+    }
+
+    fn as_leader_mut(&mut self) -> Option<&mut Leader> {
+        match &mut self.state {
+            State::Leader(leader) => Some(leader),
+            _ => None,
+        }
+    }
+
+    fn is_leader(&self) -> bool {
+        matches!(self.state, State::Leader(_))
+    }
+
+    fn voters(&self) -> Voters<'_> {
+        let configuration = self.log.configuration();
+        Voters::joint(&configuration.voters, &configuration.outgoing)
+    }
+
+    /// Sends a message, held back until the term that it speaks in is durable: no node may hear of a term that
+    /// this one could forget.
+    fn send(&mut self, to: NodeId, message: Message, fx: &mut Fx) {
+        self.write_ballot(fx);
+        match self.ballot.pending {
+            Some(ticket) if !self.config.flaws.reply_before_durable => {
+                fx.hold(ticket, |fx| fx.send(to, message));
+            }
+            _ => fx.send(to, message),
+        }
+    }
+
+    /// As `send`, held back as well until the log is durable up to `index`.
+    fn send_when_durable(&mut self, index: Index, to: NodeId, message: Message, fx: &mut Fx) {
+        match self.log.ticket_for(index) {
+            Some(ticket) if !self.config.flaws.reply_before_durable => {
+                fx.hold(ticket, |fx| self.send(to, message, fx));
+            }
+            _ => self.send(to, message, fx),
+        }
+    }
+
+    fn receive(&mut self, cx: &Context<'_>, from: NodeId, message: Message, fx: &mut Fx) {
+        if from == self.me {
+            fx.note("raft.nonsense", 1);
+            return;
+        }
+        if !self.enter_term_of(cx, from, &message, fx) {
+            return;
+        }
+        if message.is_leaders() && !self.follow(cx, from, &message, fx) {
+            return;
+        }
+        match message {
+            Message::Vote { term, last, pre, transfer } => {
+                self.on_vote(cx, from, term, last, pre, transfer, fx);
+            }
+            Message::Voted { ballot, pre, granted, .. } => self.on_voted(cx, from, ballot, pre, granted, fx),
+            Message::Append { previous, entries, commit, .. } => {
+                self.on_append(cx, from, previous, entries, commit, fx);
+            }
+            Message::Appended { matched, .. } => self.on_appended(cx, from, matched, fx),
+            Message::Rejected { previous, hint, .. } => self.on_rejected(cx, from, previous, hint, fx),
+            Message::Heartbeat { commit, round, quiesce, .. } => {
+                self.on_heartbeat(from, commit, round, quiesce, fx);
+            }
+            Message::Alive { round, .. } => self.on_alive(cx, from, round, fx),
+            Message::Committed { commit, .. } => self.on_committed(commit, fx),
+            Message::ReadRequest { token, .. } => self.on_read_request(cx, from, token, fx),
+            Message::ReadAnswer { token, index, .. } => self.on_read_answer(token, index, fx),
+            Message::Snapshot { point, chunk, .. } => self.on_snapshot(from, point, chunk, fx),
+            Message::SnapshotProgress { index, next, .. } => {
+                self.on_snapshot_progress(cx, from, index, next, fx);
+            }
+            Message::TimeoutNow { .. } => self.on_timeout_now(cx, fx),
+            Message::Outdated { .. } => {}
+        }
+    }
+
+    fn command(&mut self, cx: &Context<'_>, id: RequestId, command: Command, fx: &mut Fx) {
+        match command {
+            Command::Propose(bytes) => self.propose(cx, id, None, Vec::from([bytes]), false, fx),
+            Command::ProposeInTerm(term, bytes) => {
+                self.propose(cx, id, Some(term), Vec::from([bytes]), false, fx);
+            }
+            Command::ProposeBatch(batch) => self.propose(cx, id, None, batch, true, fx),
+            Command::ReadIndex => self.read(cx, id, fx),
+            Command::Transfer(target) => self.transfer(cx, id, target, fx),
+            Command::Configure { voters, learners } => self.configure(cx, id, voters, learners, fx),
+            Command::Compact(point) => self.compact(id, &point, fx),
+        }
+    }
+
+    fn fire(&mut self, cx: &Context<'_>, timer: Timer, fx: &mut Fx) {
+        match timer {
+            Timer::Election => self.on_election_timer(cx, fx),
+            Timer::Heartbeat => self.on_heartbeat_timer(cx, fx),
+            Timer::CheckQuorum => self.on_check_quorum_timer(cx, fx),
+            Timer::Transfer => self.on_transfer_timer(fx),
+            Timer::Retry(peer) => self.on_retry_timer(cx, peer, fx),
+            Timer::Read => self.on_read_timer(fx),
+        }
+    }
+
+    fn on_durable(&mut self, cx: &Context<'_>, ticket: Ticket, fx: &mut Fx) {
+        if let Some(forgetting) = self.forgetting.filter(|forgetting| forgetting.after <= ticket) {
+            self.forgetting = None;
+            fx.forget(forgetting.before);
+        }
+        let rose = self.log.confirm(ticket);
+        if self.ballot.confirm(ticket, self.term, self.vote) {
+            self.count_own_vote(cx, fx);
+        }
+        if rose && self.is_leader() {
+            self.commit_what_majority_has(cx, fx);
+        }
+    }
+
+    fn on_link(&mut self, cx: &Context<'_>, peer: NodeId, up: bool, fx: &mut Fx) {
+        if up {
+            self.down.remove(&peer);
+        } else {
+            self.down.insert(peer);
+        }
+        if self.is_leader() {
+            self.leader_link(cx, peer, up, fx);
+        } else if self.leader == Some(peer) {
+            self.follower_link(cx, up, fx);
+        }
+    }
+
+    /// Since when a moment of silence counts, for callers with the time at hand.
+    fn silent_for(&self, now: Mono) -> core::time::Duration {
+        now.since(self.contact.since)
+    }
+}
+
+impl Machine for Raft {
+    type Message = Message;
+    type Timer = Timer;
+    type Command = Command;
+    type Reply = Reply;
+    type Event = Event;
+    type Write = Write;
+    type Job = Job;
+    type Done = Done;
+
+    /// Leases, which are off by default, need `bounded_drift` as well: see [`Config::lease_drift_ppm`].
+    const NEEDS: Needs = Needs {
+        fifo: false,
+        reliable: false,
+        bounded_delay: false,
+        bounded_drift: false,
+        stable_storage: true,
+        wall_clock: false,
+    };
+
+    fn step(&mut self, cx: &Context<'_>, input: Input<Self>, fx: &mut Effects<'_, Self>) {
+        match input {
+            Input::Start { saved } => self.start(cx, saved, fx),
+            Input::Receive { from, message } => self.receive(cx, from, message, fx),
+            Input::Fire(timer) => self.fire(cx, timer, fx),
+            Input::Command { id, command } => self.command(cx, id, command, fx),
+            Input::Durable(ticket) => self.on_durable(cx, ticket, fx),
+            Input::Done(done) => self.on_done(cx, done, fx),
+            Input::Link { peer, up } => self.on_link(cx, peer, up, fx),
+        }
+        // A term that was entered without a message to tell of it is written all the same, before anything else is.
+        self.write_ballot(fx);
+    }
+
+    fn inspect(&self, view: &mut View) {
+        view.show("role", self.role());
+        view.show("term", self.term.0);
+        view.show("leader", self.leader.map(|node| node.0));
+        view.show("commit", self.commit.0);
+        view.show("last", (self.log.last().term.0, self.log.last().index.0));
+        view.show("durable", self.log.durable().0);
+        view.show("first", self.log.first().0);
+        view.show("vote", self.vote.map(|node| node.0));
+        view.show("configuration", self.log.configuration());
+        view.show("quiescent", self.quiescent);
+        if let State::Leader(leader) = &self.state {
+            view.show("established", leader.established);
+            for (peer, progress) in &leader.progress {
+                view.show(
+                    &alloc::format!("progress.{peer}"),
+                    (progress.matched.0, progress.next.0, &progress.mode),
+                );
+            }
+        }
+    }
+}

@@ -17,8 +17,11 @@ pub struct Index(pub u64);
 /// One entry of the replicated log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
+    /// The term of the leader that made it.
     pub term: Term,
+    /// Its place.
     pub index: Index,
+    /// What it carries.
     pub payload: Payload,
 }
 
@@ -33,9 +36,20 @@ pub enum Payload {
     Configuration(Configuration),
 }
 
+/// A place in the log together with the term of the entry there: by the Log Matching property it stands for
+/// everything before it as well. Ordered as elections compare logs: by term, then by index (paper, section 5.4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Term of the entry.
+    pub term: Term,
+    /// Index of the entry.
+    pub index: Index,
+}
+
 /// Who votes and who only listens. While `outgoing` is not empty, decisions need a majority of both sets (joint consensus).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Configuration {
+    /// The voters, or those to come during a joint phase.
     pub voters: BTreeSet<NodeId>,
     /// The voters being replaced, during a joint phase.
     pub outgoing: BTreeSet<NodeId>,
@@ -48,6 +62,7 @@ pub struct Configuration {
 pub struct SnapshotPoint {
     /// The last entry it includes.
     pub index: Index,
+    /// Its term.
     pub term: Term,
     /// The membership as of that entry.
     pub configuration: Configuration,
@@ -60,6 +75,7 @@ pub struct Chunk {
     pub cursor: Bytes,
     /// Where the next one begins; `None` after the last.
     pub next: Option<Bytes>,
+    /// Opaque to Raft.
     pub data: Bytes,
 }
 
@@ -68,6 +84,8 @@ pub struct Chunk {
 pub enum Command {
     /// Append to the log; only a leader can.
     Propose(Bytes),
+    /// Append several to the log, one after the other, in one write; all or none are taken.
+    ProposeBatch(Vec<Bytes>),
     /// Append only if this node leads in exactly this term: for decisions that a leader took as leader (a lease's end).
     ProposeInTerm(Term, Bytes),
     /// An index such that a state that includes it is linearizable now (thesis, section 6.4). Followers ask the leader.
@@ -75,7 +93,12 @@ pub enum Command {
     /// Hand leadership to a voter.
     Transfer(NodeId),
     /// Change the membership: enters and leaves the joint phase by itself.
-    Configure { voters: BTreeSet<NodeId>, learners: BTreeSet<NodeId> },
+    Configure {
+        /// Who is to vote; not empty.
+        voters: BTreeSet<NodeId>,
+        /// Who is to listen only; disjoint from the voters.
+        learners: BTreeSet<NodeId>,
+    },
     /// The state machine durably includes everything up to this index: the log may be cut there (some entries are
     /// kept for followers that lag, see `Config`).
     Compact(SnapshotPoint),
@@ -86,13 +109,25 @@ pub enum Command {
 pub enum Reply {
     /// In this node's log; it may still be lost with its leader.
     Proposed {
+        /// The leader's term.
         term: Term,
+        /// Its place.
         index: Index,
+    },
+    /// As `Proposed`, for a batch: one place after the other, from `first` to `last`.
+    ProposedBatch {
+        /// The leader's term.
+        term: Term,
+        /// Place of the first.
+        first: Index,
+        /// Place of the last.
+        last: Index,
     },
     /// A state at `index` or later is current.
     ReadAt(Index),
-    /// The transfer or membership change is done.
+    /// The transfer, membership change or compaction is done.
     Completed,
+    /// Not taken, and why.
     Refused(Refusal),
 }
 
@@ -105,7 +140,8 @@ pub enum Refusal {
     Overloaded,
     /// A transfer or membership change is under way.
     Busy,
-    /// The target is not a voter, or the set of voters is empty, or a replaced member lags too far.
+    /// It can never be done as asked: the target of a transfer is no voter or this node, the set of voters is empty, a
+    /// set is too large, a learner to be promoted lags too far, a command is too long, or what is to be compacted is not committed.
     Invalid,
     /// Leadership was lost, or nothing was heard of a majority, before the answer was known.
     Unknown,
@@ -114,10 +150,14 @@ pub enum Refusal {
 /// Where a node stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Role {
+    /// Takes entries from a leader, or waits for one.
     #[default]
     Follower,
+    /// Asks whether it could win an election, and changes nothing yet (thesis, section 9.6).
     PreCandidate,
+    /// Stands for election.
     Candidate,
+    /// Leads.
     Leader,
 }
 
@@ -127,9 +167,21 @@ pub enum Event {
     /// These entries are committed, in order, each reported once a life of the node.
     Committed(Vec<Entry>),
     /// Role, term or known leader changed.
-    Role { role: Role, term: Term, leader: Option<NodeId> },
+    Role {
+        /// This node's.
+        role: Role,
+        /// This node's.
+        term: Term,
+        /// Who leads, as far as it knows.
+        leader: Option<NodeId>,
+    },
     /// A leader's first own entry is committed: it knows all that was committed before.
-    Established { term: Term, index: Index },
+    Established {
+        /// The leader's.
+        term: Term,
+        /// That entry's place.
+        index: Index,
+    },
     /// The state machine was replaced by a leader's snapshot; what is committed goes on from there.
     Restored(SnapshotPoint),
     /// The membership in force changed.
@@ -140,36 +192,79 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
     /// The newest of these counts.
-    Vote { term: Term, vote: Option<NodeId> },
+    Vote {
+        /// The term this node is in.
+        term: Term,
+        /// For whom it voted in it.
+        vote: Option<NodeId>,
+    },
     /// Entries; the first replaces everything at and after its index. Empty entries are never written.
     Append(Vec<Entry>),
-    /// The log begins after this point; entries up to it are void. Written again before older writes are forgotten, so that
-    /// the newest of these and what follows is all that is needed.
+    /// The log begins after this point: entries up to it are void, later ones stay. Written before older writes are forgotten.
     Base(SnapshotPoint),
+    /// As `Base`, but every entry written before is void, later ones too: the log went another way than the snapshot
+    /// that replaced it.
+    Reset(SnapshotPoint),
 }
 
 /// Work for whoever holds the state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Job {
     /// Read a piece of a snapshot for `peer`. With an empty cursor begin one of the present state.
-    Read { peer: NodeId, point: Option<SnapshotPoint>, cursor: Bytes },
+    Read {
+        /// For whom; one snapshot a peer is kept at a time.
+        peer: NodeId,
+        /// The snapshot being read; `None` for a new one, which includes at least all that this group reported committed
+        /// and had applied when the job is done.
+        point: Option<SnapshotPoint>,
+        /// Where to read.
+        cursor: Bytes,
+    },
     /// A peer has its snapshot, or will not get it: let go of it.
-    Release { peer: NodeId },
+    Release {
+        /// Whose.
+        peer: NodeId,
+    },
     /// Put a received piece in place; after the last one, replace the state durably.
-    Install { from: NodeId, point: SnapshotPoint, chunk: Chunk },
+    Install {
+        /// The leader that sent it.
+        from: NodeId,
+        /// What the snapshot stands for. A chunk with an empty cursor begins anew.
+        point: SnapshotPoint,
+        /// The piece.
+        chunk: Chunk,
+    },
 }
 
 /// What came of a [`Job`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Done {
     /// A piece, and the point that its snapshot stands for.
-    Read { peer: NodeId, point: SnapshotPoint, chunk: Chunk },
+    Read {
+        /// For whom.
+        peer: NodeId,
+        /// What the snapshot stands for.
+        point: SnapshotPoint,
+        /// The piece.
+        chunk: Chunk,
+    },
     /// The piece could not be read (the snapshot is gone): begin anew.
-    Unreadable { peer: NodeId },
+    Unreadable {
+        /// For whom it was.
+        peer: NodeId,
+    },
     /// In place up to `next`; `None`: complete, durable, and the state machine is the snapshot's.
-    Installed { point: SnapshotPoint, next: Option<Bytes> },
+    Installed {
+        /// Which snapshot.
+        point: SnapshotPoint,
+        /// The cursor that is to come next.
+        next: Option<Bytes>,
+    },
     /// Not usable (a gap, a bad checksum): begin anew from an empty cursor.
-    Uninstallable { point: SnapshotPoint },
+    Uninstallable {
+        /// Which snapshot.
+        point: SnapshotPoint,
+    },
 }
 
 /// Names of a group's deadlines.
@@ -187,4 +282,78 @@ pub enum Timer {
     Retry(NodeId),
     /// Forwarded reads are asked again.
     Read,
+}
+
+impl SnapshotPoint {
+    /// Its place in the log.
+    pub fn place(&self) -> Place {
+        Place { term: self.term, index: self.index }
+    }
+}
+
+impl Entry {
+    /// Its place with its term.
+    pub fn place(&self) -> Place {
+        Place { term: self.term, index: self.index }
+    }
+
+    /// What it counts for in every limit in bytes: its payload and a fixed share for its frame.
+    pub fn bytes(&self) -> usize {
+        const FRAME_BYTES: usize = 24;
+        const MEMBER_BYTES: usize = 9;
+        let payload = match &self.payload {
+            Payload::Noop => 0,
+            Payload::Command(bytes) => bytes.len(),
+            Payload::Configuration(c) => {
+                (c.voters.len() + c.outgoing.len() + c.learners.len()).saturating_mul(MEMBER_BYTES)
+            }
+        };
+        FRAME_BYTES + payload
+    }
+}
+
+impl Index {
+    /// The place after this one.
+    pub fn next(self) -> Index {
+        Index(self.0.saturating_add(1))
+    }
+
+    /// The place before this one; 0 has none and stays.
+    pub fn previous(self) -> Index {
+        Index(self.0.saturating_sub(1))
+    }
+}
+
+impl core::fmt::Display for Term {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "term {}", self.0)
+    }
+}
+
+impl core::fmt::Display for Index {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "index {}", self.0)
+    }
+}
+
+impl Configuration {
+    /// A membership with these voters and no learners.
+    pub fn of(voters: impl IntoIterator<Item = NodeId>) -> Self {
+        Configuration { voters: voters.into_iter().collect(), ..Configuration::default() }
+    }
+
+    /// Everyone who receives the log; some may come twice.
+    pub fn members(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.voters.iter().chain(&self.outgoing).chain(&self.learners).copied()
+    }
+
+    /// Whether this node votes in it.
+    pub fn is_voter(&self, node: NodeId) -> bool {
+        self.voters.contains(&node) || self.outgoing.contains(&node)
+    }
+
+    /// Whether this is the phase in which two majorities decide.
+    pub fn is_joint(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
 }

@@ -1,0 +1,51 @@
+//! Consistency checking: was what the clients saw possible, and if not, why not.
+//!
+//! A [`history::History`] is what clients did and saw: who invoked what and when, and what came back and when, or
+//! that nothing ever came back. A [`specification::Specification`] says what the object would do if it were alone
+//! in the world with one client. [`linearizability::check`] decides whether the history can be explained by the
+//! specification with every operation taking effect at one instant between its invocation and its return, and ends
+//! in a [`verdict::Verdict`]: kept, broken with an explanation in words, or unknown with the limit that was met.
+//! A limit never turns into a wrong verdict.
+//!
+//! [`linearizability::Online`] does the same while the run is still going on and holds in memory only what is in
+//! flight, so that an hour-long simulation can be judged as it goes.
+//!
+//! [`etcd`] holds the properties of an etcd-like store that are not about one answer but about the whole run:
+//! acknowledged writes survive, watchers miss nothing, leases keep their promise, replicas agree.
+//!
+//! [`generate`] makes histories that are correct by construction, and plants one named anomaly in them when asked:
+//! the checkers are tested with it, and so can be the checkers of others.
+//!
+//! The crate knows nothing of machines, simulators or servers, does no I/O and reads no clock. Times are
+//! [`Duration`](std::time::Duration)s since the beginning of the run that was observed.
+//!
+//! ```
+//! use std::time::Duration;
+//! use synod_check::history::{Client, Recorder};
+//! use synod_check::linearizability::check;
+//! use synod_check::specification::{Register, RegisterInput, RegisterOutput};
+//!
+//! let at = Duration::from_millis;
+//! let mut recorder = Recorder::new();
+//! let write = recorder.invoke(Client(1), at(0), RegisterInput::Write(5))?;
+//! recorder.complete(write, at(3), RegisterOutput::Written)?;
+//! let read = recorder.invoke(Client(2), at(4), RegisterInput::Read)?;
+//! recorder.complete(read, at(6), RegisterOutput::Value(0))?;
+//!
+//! let verdict = check(&Register { initial: 0 }, &recorder.finish());
+//! assert!(verdict.is_violation());
+//! assert!(verdict.to_string().contains("Where the state was 5, it would have read 5."));
+//! # Ok::<(), synod_check::history::HistoryError>(())
+//! ```
+//!
+//! Left out so far: weaker models (sequential, causal, session guarantees), transactions over several objects with
+//! isolation levels, and reading histories from files.
+
+pub mod etcd;
+pub mod generate;
+mod hashing;
+pub mod history;
+pub mod linearizability;
+pub mod ordered_map;
+pub mod specification;
+pub mod verdict;

@@ -1,0 +1,162 @@
+//! Linearizability: is there one order of all operations that respects real time and the specification.
+//!
+//! # The search
+//!
+//! The checker walks the returns of the history in real-time order and keeps the set of all *configurations* that can
+//! explain what has returned so far: a state, and which of the operations in flight have taken effect in it. When an
+//! operation returns that has not taken effect in a configuration, it has to take effect now, possibly after others that
+//! are in flight (Lowe, "Testing for linearizability", 2017: just-in-time linearization). If no configuration is left,
+//! the prefix up to this return is the smallest that is impossible.
+//!
+//! The set of operations in flight is small, where the depth-first search of Wing and Gong has to remember sets over the
+//! whole history. What keeps the number of configurations small as well are rules against orders that cannot matter:
+//!
+//! 1. *Reads at once.* An operation that changes nothing takes effect as soon as it is legal: leaving it for later gains
+//!    nothing.
+//! 2. *Hidden writes.* Of two blind writes in a row the first is seen by nobody. It is not placed at all; instead a
+//!    configuration remembers which writes in flight it *could hide* just before its last overwrite, and one that
+//!    returns unplaced is hidden there without any change of the state.
+//! 3. *Twins.* Of two equal operations in flight the one that returns first is used first; one that never returned
+//!    is used last.
+//! 4. *Idle unknowns.* An operation that was never answered is placed only where it changes the state, or hides a write
+//!    that nothing has hidden yet.
+//! 5. *Dominance.* Of two configurations with one state, the one that has all freedoms of the other replaces it.
+//!
+//! Each rule is an exchange argument: an explanation that breaks the rule can be turned into one that keeps it. They are
+//! checked together against [`brute_force`] on random histories.
+//!
+//! # Guarantees and limits
+//!
+//! The decision problem is NP-complete (Gibbons and Korach, 1997), so there are histories on which the set explodes.
+//! [`Limits`] bounds steps and configurations, and with them time and memory; reaching one is the answer
+//! [`Verdict::Unknown`], never a guess. Where the specification divides the object, its parts are checked one by one.
+//! Operations that were never answered stay in flight for ever, until they have taken effect in every configuration.
+//!
+//! Left out: checking parts in parallel, and the search for a smaller set of operations than the prefix that is
+//! impossible already.
+
+pub mod brute_force;
+mod configuration;
+mod explain;
+mod mask;
+mod online;
+mod search;
+
+use std::collections::BTreeMap;
+
+use crate::history::{Event, History, OperationId, Outcome};
+use crate::specification::Specification;
+use crate::verdict::{Unknown, Verdict};
+
+pub use online::{Online, OnlineError};
+use search::{Ending, InFlight, Scope, Search};
+
+/// What a check may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How often the specification may be asked to make a step. Time is proportional to it.
+    pub steps_max: u64,
+    /// How many configurations may be possible at once, or be visited to explain one return. Memory is proportional
+    /// to it.
+    pub configurations_max: usize,
+}
+
+impl Default for Limits {
+    /// A few seconds and some hundred megabytes, for small states.
+    fn default() -> Self {
+        Self { steps_max: 200_000_000, configurations_max: 1_000_000 }
+    }
+}
+
+/// Checks a history with the default limits.
+pub fn check<S: Specification>(spec: &S, history: &History<S::Input, S::Output>) -> Verdict {
+    check_within(spec, history, Limits::default())
+}
+
+/// Checks a history. The limits hold for each part of the object, where it is divided.
+pub fn check_within<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+    limits: Limits,
+) -> Verdict {
+    let Some(parts) = divide(spec, history) else {
+        return check_part(spec, history, history.events().iter().copied(), Scope::Whole, limits);
+    };
+    let mut unknown = None;
+    for (partition, events) in parts {
+        let scope = Scope::Partition(format!("{partition:?}"));
+        match check_part(spec, history, events.into_iter(), scope, limits) {
+            Verdict::Linearizable => {}
+            Verdict::Unknown(reason) => unknown = unknown.or(Some(reason)),
+            violation @ Verdict::Violation(_) => return violation,
+        }
+    }
+    unknown.map_or(Verdict::Linearizable, Verdict::Unknown)
+}
+
+/// The events of each part of the object, or nothing if some operation concerns more than one.
+fn divide<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+) -> Option<BTreeMap<S::Partition, Vec<Event>>> {
+    let mut parts: BTreeMap<S::Partition, Vec<Event>> = BTreeMap::new();
+    for event in history.events() {
+        let (Event::Invoked(index) | Event::Returned(index)) = *event;
+        let partition = spec.partition(&history.operations()[index].input)?;
+        parts.entry(partition).or_default().push(*event);
+    }
+    Some(parts)
+}
+
+fn check_part<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+    events: impl Iterator<Item = Event> + Clone,
+    scope: Scope,
+    limits: Limits,
+) -> Verdict {
+    let mut deadlines = vec![search::NEVER; history.len()];
+    for (position, event) in events.clone().enumerate() {
+        if let Event::Returned(index) = event {
+            deadlines[index] = position as u64;
+        }
+    }
+    let mut slots = vec![None; history.len()];
+    let mut search = Search::new(spec, scope, limits);
+    for event in events {
+        let ending = match event {
+            Event::Invoked(index) => {
+                let operation = &history.operations()[index];
+                let (returned, output) = match &operation.outcome {
+                    Outcome::Returned { at, output } => (Some(*at), Some(output.clone())),
+                    Outcome::Open => (None, None),
+                };
+                let in_flight = InFlight {
+                    id: OperationId(index as u64),
+                    client: operation.client,
+                    invoked: operation.invoked,
+                    returned,
+                    input: operation.input.clone(),
+                    output,
+                    deadline: deadlines[index],
+                };
+                search.invoke(in_flight).map(|slot| slots[index] = slot)
+            }
+            Event::Returned(index) => {
+                search.explain_return(slots[index].expect("an operation that returns was given a slot"))
+            }
+        };
+        match ending {
+            Ok(()) => {}
+            Err(Ending::Violation(violation)) => return Verdict::Violation(violation),
+            Err(Ending::Unknown(unknown)) => return Verdict::Unknown(unknown),
+        }
+    }
+    Verdict::Linearizable
+}
+
+impl From<Unknown> for Verdict {
+    fn from(unknown: Unknown) -> Self {
+        Self::Unknown(unknown)
+    }
+}

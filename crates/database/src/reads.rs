@@ -1,0 +1,121 @@
+//! Reads on their way to a moment at which the replica may answer them: a round of the read index, then the applied index.
+//!
+//! All reads that wait share one round; while a round is under way the next ones gather for the next. So the cost of a
+//! linearizable read falls with the load, and nothing waits for a timer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use synod_machine::{Mono, NodeId, RequestId};
+use synod_protocols::consensus::raft::Index;
+use synod_storage::mvcc::LeaseId;
+
+use crate::Query;
+
+/// What waits for a linearizable moment.
+#[derive(Clone, Debug)]
+pub enum Waiter {
+    /// A client's read.
+    Query { id: RequestId, query: Query },
+    /// A question about a lease, answered by the leader; `from` asked it (this node itself included).
+    Lease { from: NodeId, id: RequestId, lease: LeaseId, renew: bool },
+}
+
+type Since = (Mono, Waiter);
+
+/// Rounds under way at once: one is being answered while the next is on its way.
+const ROUNDS_MAX: usize = 2;
+
+/// The reads of one group at one node that are not answered yet.
+#[derive(Clone, Debug, Default)]
+pub struct Reads {
+    gathered: Vec<Since>,
+    rounds: VecDeque<(RequestId, Vec<Since>)>,
+    /// Confirmed; waiting until the replica has applied this far.
+    confirmed: BTreeMap<Index, Vec<Since>>,
+}
+
+impl Reads {
+    pub fn add(&mut self, waiter: Waiter, now: Mono) {
+        self.gathered.push((now, waiter));
+    }
+
+    /// Begins a round for all that gathered, if one may begin.
+    pub fn begin(&mut self, round: RequestId) -> bool {
+        if self.gathered.is_empty() || self.rounds.len() >= ROUNDS_MAX {
+            return false;
+        }
+        self.rounds.push_back((round, std::mem::take(&mut self.gathered)));
+        true
+    }
+
+    /// A round was answered.
+    pub fn confirm(&mut self, round: RequestId, index: Index) {
+        if let Some(waiters) = self.take_round(round) {
+            self.confirmed.entry(index).or_default().extend(waiters);
+        }
+    }
+
+    /// A round was not answered: its reads gather anew.
+    pub fn refuse(&mut self, round: RequestId) {
+        if let Some(waiters) = self.take_round(round) {
+            self.gathered.extend(waiters);
+        }
+    }
+
+    /// Those that may be answered now that the replica has applied up to `applied`.
+    pub fn ready(&mut self, applied: Index) -> Vec<Waiter> {
+        let mut ready = Vec::new();
+        while let Some(entry) = self.confirmed.first_entry() {
+            if *entry.key() > applied {
+                break;
+            }
+            ready.extend(entry.remove().into_iter().map(|(_, waiter)| waiter));
+        }
+        ready
+    }
+
+    /// Removes those that have waited for `limit`.
+    pub fn expire(&mut self, now: Mono, limit: Duration) -> Vec<Waiter> {
+        let mut expired = Vec::new();
+        for waiters in self.queues_mut() {
+            let (late, rest): (Vec<Since>, Vec<Since>) =
+                std::mem::take(waiters).into_iter().partition(|(since, _)| now.since(*since) >= limit);
+            *waiters = rest;
+            expired.extend(late.into_iter().map(|(_, waiter)| waiter));
+        }
+        self.confirmed.retain(|_, waiters| !waiters.is_empty());
+        expired
+    }
+
+    /// When the one that has waited longest came.
+    pub fn oldest(&self) -> Option<Mono> {
+        let rounds = self.rounds.iter().flat_map(|(_, waiters)| waiters);
+        self.gathered
+            .iter()
+            .chain(rounds)
+            .chain(self.confirmed.values().flatten())
+            .map(|(since, _)| *since)
+            .min()
+    }
+
+    /// Whether any read waits for a round to begin.
+    pub fn gathering(&self) -> bool {
+        !self.gathered.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        let rounds: usize = self.rounds.iter().map(|(_, waiters)| waiters.len()).sum();
+        self.gathered.len() + rounds + self.confirmed.values().map(Vec::len).sum::<usize>()
+    }
+
+    fn take_round(&mut self, round: RequestId) -> Option<Vec<Since>> {
+        let place = self.rounds.iter().position(|(id, _)| *id == round)?;
+        self.rounds.remove(place).map(|(_, waiters)| waiters)
+    }
+
+    fn queues_mut(&mut self) -> impl Iterator<Item = &mut Vec<Since>> {
+        let rounds = self.rounds.iter_mut().map(|(_, waiters)| waiters);
+        std::iter::once(&mut self.gathered).chain(rounds).chain(self.confirmed.values_mut())
+    }
+}

@@ -1,0 +1,489 @@
+//! One group's replica at one node: the store, the sessions, the watches.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use synod_machine::{NodeId, Output, RequestId};
+use synod_protocols::consensus::raft::{self, Index, Payload, SnapshotPoint, Term};
+use synod_storage::kv::{Kv, Reader};
+use synod_storage::mvcc::{
+    Event, Events, Installer, LeaseId, Operation, Outcome, Revision, SnapshotCursor, Store, StoreError,
+    Sweep, View,
+};
+
+use crate::proposal::{Change, Envelope};
+use crate::session::Sessions;
+use crate::watch::{Hub, HubOutput, WatchControl};
+use crate::{Applied, Attributes, Done, Flaws, GroupId, Job, Node, Reply, ShardBoot, query};
+
+/// Names of what the replica keeps in the store beside keys: it travels with snapshots and changes with the data.
+const META_POINT: &[u8] = b"point";
+const META_SESSIONS: &[u8] = b"sessions";
+const META_MEMBERS: &[u8] = b"members";
+
+/// Outputs made from history before other work gets its turn.
+const CATCH_UP_OUTPUTS_MAX: usize = 64;
+
+/// Limits of a replica.
+#[derive(Clone, Debug)]
+pub struct ReplicaConfig {
+    pub me: NodeId,
+    pub group: GroupId,
+    /// Entries applied before the engine is asked to make them durable; the log holds them until then.
+    pub persist_entries: u64,
+    /// Bytes of entries applied before that.
+    pub persist_bytes: usize,
+    /// Compacted changes cleared away at once when nothing else is to be done.
+    pub compact_step_changes: usize,
+    /// Bytes in a snapshot's piece.
+    pub chunk_bytes: usize,
+    /// The group's members at its very beginning.
+    pub bootstrap: raft::Configuration,
+    /// Known bugs, put back by tests.
+    #[doc(hidden)]
+    pub flaws: Flaws,
+}
+
+impl ReplicaConfig {
+    /// Defaults for a group that began with these members.
+    pub fn new(me: NodeId, group: GroupId, bootstrap: raft::Configuration) -> Self {
+        ReplicaConfig {
+            me,
+            group,
+            persist_entries: 10_000,
+            persist_bytes: 32 << 20,
+            compact_step_changes: 1_000,
+            chunk_bytes: 1 << 20,
+            bootstrap,
+            flaws: Flaws::default(),
+        }
+    }
+}
+
+/// One group's state at one node.
+pub struct Replica<K: Kv> {
+    config: ReplicaConfig,
+    store: Store<K>,
+    point: SnapshotPoint,
+    sessions: Sessions,
+    members: BTreeMap<NodeId, Attributes>,
+    hub: Hub,
+    unpersisted: Unpersisted,
+    outgoing: BTreeMap<NodeId, (SnapshotPoint, View<K::Snapshot>)>,
+    incoming: Option<(SnapshotPoint, Installer<K::Staging>)>,
+    awaiting: Vec<(RequestId, Revision)>,
+    compacting: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Unpersisted {
+    entries: u64,
+    bytes: usize,
+}
+
+impl<K: Kv> Replica<K> {
+    /// A replica over what its engine holds; an empty one is at the group's beginning.
+    ///
+    /// # Errors
+    /// When the engine cannot be read, or holds what this version did not write.
+    pub fn open(config: ReplicaConfig, engine: K) -> Result<Self, StoreError> {
+        let store = Store::open(engine)?;
+        let mut replica = Replica {
+            point: SnapshotPoint { configuration: config.bootstrap.clone(), ..SnapshotPoint::default() },
+            config,
+            store,
+            sessions: Sessions::default(),
+            members: BTreeMap::new(),
+            hub: Hub::default(),
+            unpersisted: Unpersisted::default(),
+            outgoing: BTreeMap::new(),
+            incoming: None,
+            awaiting: Vec::new(),
+            compacting: true,
+        };
+        replica.load()?;
+        Ok(replica)
+    }
+
+    /// What the group's shard starts from.
+    ///
+    /// # Errors
+    /// When the engine cannot be read.
+    pub fn boot(&self) -> Result<ShardBoot, StoreError> {
+        let mut applied = self.point.clone();
+        if self.config.flaws.apply_again_after_restart {
+            applied.index = Index(applied.index.0.saturating_sub(3));
+        }
+        Ok(ShardBoot { applied, leases: self.leases()? })
+    }
+
+    /// The store, to read.
+    pub fn view(&self) -> View<K::Snapshot> {
+        self.store.view()
+    }
+
+    /// The last entry that was applied.
+    pub fn point(&self) -> &SnapshotPoint {
+        &self.point
+    }
+
+    /// The sessions, to compare replicas.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The store, to change its engine from outside (a simulated crash).
+    pub fn into_engine(self) -> K {
+        self.store.into_engine()
+    }
+
+    /// Bytes that the engine takes.
+    pub fn size_bytes(&self) -> u64 {
+        self.store.size_bytes()
+    }
+
+    /// Does one job.
+    ///
+    /// # Panics
+    /// When the engine fails: a replica that cannot write must not go on as if it had.
+    pub fn work(&mut self, job: Job, out: &mut Output<Node>) {
+        match job {
+            Job::Apply { boot, entries, .. } => self.apply(boot, entries, out),
+            Job::Read { id, query, .. } => {
+                let (revision, answer) = self.answer(&query);
+                out.reply(id, Reply::Read { revision, answer });
+            }
+            Job::Watch { stream, control, .. } => self.watch(stream, control, out),
+            Job::WatchTaken { stream, outputs, .. } => self.hub.taken(stream, outputs),
+            Job::WatchClosed { stream, .. } => self.hub.close(stream),
+            Job::AwaitCompaction { id, revision, .. } => self.awaiting.push((id, revision)),
+            Job::Persist { id, .. } => {
+                self.persist(out);
+                if let Some(id) = id {
+                    out.reply(id, Reply::Completed);
+                }
+            }
+            Job::Snapshot { job, .. } => self.snapshot(job, out),
+        }
+    }
+
+    /// What may be put off: watches that are behind, physical compaction. Returns whether there is more.
+    pub fn idle(&mut self, out: &mut Output<Node>) -> bool {
+        let mut more = false;
+        if self.hub.wants_history() {
+            let view = self.store.view();
+            let mut outputs = HubOutput::new();
+            more |= self.hub.catch_up(&view, CATCH_UP_OUTPUTS_MAX, &mut outputs);
+            tell(outputs, out);
+        }
+        if self.compacting {
+            let sweep = expect_engine(self.store.compact_step(self.config.compact_step_changes));
+            self.compacting = sweep == Sweep::Unfinished;
+            more |= self.compacting;
+        }
+        if !self.compacting {
+            for (id, _) in self.awaiting.drain(..) {
+                out.reply(id, Reply::Completed);
+            }
+        }
+        more
+    }
+
+    /// Answers a query from the present state.
+    pub fn answer(&self, query: &crate::Query) -> (Revision, Result<crate::Answer, StoreError>) {
+        query::answer(&self.view(), query)
+    }
+
+    // ---- applying ----
+
+    fn apply(&mut self, boot: u64, entries: Vec<raft::Entry>, out: &mut Output<Node>) {
+        let mut applied = Applied::default();
+        let mut revisions: Vec<(Revision, Vec<Event>)> = Vec::new();
+        let mut replies = Vec::new();
+        let watched = self.hub.watches() > 0;
+        for entry in entries {
+            if entry.index <= self.point.index && !self.config.flaws.apply_again_after_restart {
+                continue;
+            }
+            self.unpersisted.entries += 1;
+            (self.point.index, self.point.term) = (entry.index, entry.term);
+            match entry.payload {
+                Payload::Noop => {}
+                Payload::Configuration(configuration) => self.point.configuration = configuration,
+                Payload::Command(bytes) => {
+                    self.unpersisted.bytes += bytes.len();
+                    let envelope = Envelope::decode(bytes).expect(
+                        "a committed entry holds an envelope of this version; this node is older than its cluster",
+                    );
+                    if !self.sessions.admit(&envelope) {
+                        continue;
+                    }
+                    let mut events = Vec::new();
+                    let reply = self.change(
+                        entry.index,
+                        envelope.change,
+                        &mut applied,
+                        watched.then_some(&mut events),
+                    );
+                    if !events.is_empty() {
+                        revisions.push((self.store.revision(), events));
+                    }
+                    if (envelope.origin, envelope.boot) == (self.config.me, boot) {
+                        applied.sequences.push(envelope.sequence);
+                        replies.push((RequestId(envelope.sequence), reply));
+                    }
+                }
+            }
+        }
+        applied.index = self.point.index;
+        self.flush();
+        // Only what is flushed may be told: a reader that was told of a revision must find it.
+        for (id, reply) in replies {
+            out.reply(id, reply);
+        }
+        let mut outputs = HubOutput::new();
+        for (revision, events) in &revisions {
+            self.hub.publish(*revision, events, &mut outputs);
+        }
+        tell(outputs, out);
+        out.done(Done::Applied { group: self.config.group, applied });
+        let Unpersisted { entries, bytes } = self.unpersisted;
+        if entries >= self.config.persist_entries || bytes >= self.config.persist_bytes {
+            self.persist(out);
+        }
+    }
+
+    fn change(
+        &mut self,
+        index: Index,
+        change: Change,
+        applied: &mut Applied,
+        events: Option<&mut Vec<Event>>,
+    ) -> Reply {
+        match change {
+            Change::Publish(attributes) => {
+                self.members.insert(attributes.member, attributes);
+                self.store.set_meta(META_MEMBERS, Some(encode_members(&self.members)));
+                Reply::Completed
+            }
+            Change::Store(operation) => {
+                let collect = if events.is_some() { Events::Collect } else { Events::Skip };
+                let index = match self.config.flaws.apply_again_after_restart {
+                    true => index.0.max(self.store.applied_index() + 1),
+                    false => index.0,
+                };
+                let done = expect_engine(self.store.apply(index, &operation, collect));
+                match (&operation, &done.outcome) {
+                    (Operation::LeaseRevoke { id }, Ok(_)) => applied.leases.push((*id, None)),
+                    (_, Ok(Outcome::LeaseGrant { id, ttl_seconds })) => {
+                        applied.leases.push((*id, Some(seconds(*ttl_seconds))));
+                    }
+                    (Operation::Compact { .. }, Ok(_)) => self.compacting = true,
+                    _ => {}
+                }
+                if let Some(events) = events {
+                    *events = done.events;
+                }
+                Reply::Applied { revision: done.revision, outcome: done.outcome }
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.store.applied_index() < self.point.index.0 {
+            self.store.skip(self.point.index.0);
+        }
+        self.store.set_meta(META_POINT, Some(encode_point(&self.point)));
+        self.store.set_meta(META_SESSIONS, Some(self.sessions.encode()));
+        expect_engine(self.store.flush());
+    }
+
+    fn persist(&mut self, out: &mut Output<Node>) {
+        expect_engine(self.store.persist());
+        self.unpersisted = Unpersisted::default();
+        out.done(Done::Persisted { group: self.config.group, point: self.point.clone() });
+    }
+
+    fn watch(&mut self, stream: RequestId, control: WatchControl, out: &mut Output<Node>) {
+        let view = self.store.view();
+        let mut outputs = HubOutput::new();
+        self.hub.control(stream, control, &view, &mut outputs);
+        tell(outputs, out);
+    }
+
+    // ---- snapshots ----
+
+    fn snapshot(&mut self, job: raft::Job, out: &mut Output<Node>) {
+        let done = match job {
+            raft::Job::Release { peer } => {
+                self.outgoing.remove(&peer);
+                return;
+            }
+            raft::Job::Read { peer, point, cursor } => self.read_chunk(peer, point, cursor),
+            raft::Job::Install { point, chunk, .. } => self.install_chunk(point, chunk, out),
+        };
+        out.done(Done::Snapshot { group: self.config.group, done });
+    }
+
+    fn read_chunk(&mut self, peer: NodeId, point: Option<SnapshotPoint>, cursor: Bytes) -> raft::Done {
+        if cursor.is_empty() {
+            if self.config.flaws.snapshot_without_sessions {
+                self.store.set_meta(META_SESSIONS, Some(Sessions::default().encode()));
+                expect_engine(self.store.flush());
+            }
+            self.outgoing.insert(peer, (self.point.clone(), self.store.view()));
+            if self.config.flaws.snapshot_without_sessions {
+                self.flush();
+            }
+        }
+        let Some((held, view)) = self.outgoing.get(&peer) else { return raft::Done::Unreadable { peer } };
+        if !cursor.is_empty() && point.as_ref() != Some(held) {
+            return raft::Done::Unreadable { peer };
+        }
+        let place = if cursor.is_empty() {
+            Ok(SnapshotCursor::default())
+        } else {
+            SnapshotCursor::decode(cursor.clone())
+        };
+        match place.map(|place| view.snapshot_chunk(&place, self.config.chunk_bytes)) {
+            Ok(Ok(chunk)) => {
+                let next = chunk.next.map(|next| next.encode());
+                let chunk = raft::Chunk { cursor, next, data: chunk.bytes };
+                raft::Done::Read { peer, point: held.clone(), chunk }
+            }
+            _ => raft::Done::Unreadable { peer },
+        }
+    }
+
+    fn install_chunk(
+        &mut self,
+        point: SnapshotPoint,
+        chunk: raft::Chunk,
+        out: &mut Output<Node>,
+    ) -> raft::Done {
+        if chunk.cursor.is_empty() {
+            let installer = expect_engine(self.store.begin_install());
+            self.incoming = Some((point.clone(), installer));
+        }
+        let Some((_, installer)) = self.incoming.as_mut().filter(|(held, _)| *held == point) else {
+            return raft::Done::Uninstallable { point };
+        };
+        let expected = installer.cursor().encode();
+        if !chunk.cursor.is_empty() && chunk.cursor != expected {
+            // A piece that came twice, or too early: say what is needed.
+            return raft::Done::Installed { point, next: Some(expected) };
+        }
+        match installer.accept(&chunk.data) {
+            Ok(false) => {
+                let next = Some(installer.cursor().encode());
+                return raft::Done::Installed { point, next };
+            }
+            Ok(true) => {}
+            Err(_) => {
+                self.incoming = None;
+                return raft::Done::Uninstallable { point };
+            }
+        }
+        let Some((_, installer)) = self.incoming.take() else { return raft::Done::Uninstallable { point } };
+        let seen = self.store.revision();
+        if self.store.install(installer).is_err() {
+            return raft::Done::Uninstallable { point };
+        }
+        expect_engine(self.load());
+        assert!(self.point == point, "expected the snapshot of {point:?}, found that of {:?}", self.point);
+        if !self.config.flaws.watch_skips_snapshot {
+            self.hub.replaced(seen);
+        }
+        self.unpersisted = Unpersisted::default();
+        self.compacting = true;
+        let leases = expect_engine(self.leases());
+        out.done(Done::Restored { group: self.config.group, leases });
+        raft::Done::Installed { point, next: None }
+    }
+
+    // ---- what the store keeps for us ----
+
+    fn load(&mut self) -> Result<(), StoreError> {
+        let damaged = |what: &str| StoreError::Engine(format!("the store's {what} are not of this version"));
+        if let Some(bytes) = self.store.meta(META_POINT)? {
+            self.point = decode_point(bytes).ok_or_else(|| damaged("log position and membership"))?;
+        }
+        if let Some(bytes) = self.store.meta(META_SESSIONS)? {
+            self.sessions = Sessions::decode(bytes).ok_or_else(|| damaged("sessions"))?;
+        }
+        if let Some(bytes) = self.store.meta(META_MEMBERS)? {
+            self.members = decode_members(bytes).ok_or_else(|| damaged("members"))?;
+        }
+        Ok(())
+    }
+
+    fn leases(&self) -> Result<Vec<(LeaseId, Duration)>, StoreError> {
+        let leases = self.store.view().leases()?;
+        Ok(leases.into_iter().map(|(id, ttl)| (id, seconds(ttl))).collect())
+    }
+}
+
+/// The members that a store's view knows of.
+pub(crate) fn members_of<S: Reader>(view: &View<S>) -> Result<Vec<Attributes>, StoreError> {
+    let bytes = view.meta(META_MEMBERS)?;
+    Ok(bytes.and_then(decode_members).unwrap_or_default().into_values().collect())
+}
+
+fn seconds(ttl: i64) -> Duration {
+    Duration::from_secs(u64::try_from(ttl).unwrap_or(0))
+}
+
+fn expect_engine<T>(result: Result<T, StoreError>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("expected the store's engine to work, found: {error}"),
+    }
+}
+
+fn tell(outputs: HubOutput, out: &mut Output<Node>) {
+    for (stream, output) in outputs {
+        out.reply(stream, Reply::Watch(output));
+    }
+}
+
+fn encode_point(point: &SnapshotPoint) -> Bytes {
+    let mut out = BytesMut::new();
+    out.put_u64_le(point.index.0);
+    out.put_u64_le(point.term.0);
+    let raft::Configuration { voters, outgoing, learners } = &point.configuration;
+    for nodes in [voters, outgoing, learners] {
+        out.put_u32_le(nodes.len() as u32);
+        for node in nodes {
+            out.put_u64_le(node.0);
+        }
+    }
+    out.freeze()
+}
+
+fn decode_point(mut bytes: Bytes) -> Option<SnapshotPoint> {
+    let index = Index(bytes.try_get_u64_le().ok()?);
+    let term = Term(bytes.try_get_u64_le().ok()?);
+    let mut nodes = || {
+        let count = bytes.try_get_u32_le().ok()?;
+        (0..count).map(|_| bytes.try_get_u64_le().ok().map(NodeId)).collect::<Option<_>>()
+    };
+    let configuration = raft::Configuration { voters: nodes()?, outgoing: nodes()?, learners: nodes()? };
+    Some(SnapshotPoint { index, term, configuration })
+}
+
+fn encode_members(members: &BTreeMap<NodeId, Attributes>) -> Bytes {
+    let mut out = BytesMut::new();
+    out.put_u32_le(members.len() as u32);
+    for attributes in members.values() {
+        attributes.encode(&mut out);
+    }
+    out.freeze()
+}
+
+fn decode_members(mut bytes: Bytes) -> Option<BTreeMap<NodeId, Attributes>> {
+    let count = bytes.try_get_u32_le().ok()?;
+    (0..count)
+        .map(|_| Attributes::decode(&mut bytes).map(|attributes| (attributes.member, attributes)))
+        .collect()
+}

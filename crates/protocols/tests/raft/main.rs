@@ -1,0 +1,4 @@
+//! Raft, tested from outside: readable scripts, random worlds.
+
+mod cluster;
+mod random;

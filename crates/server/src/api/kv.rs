@@ -1,0 +1,88 @@
+//! The service KV: reads, writes, transactions, compaction.
+//!
+//! A transaction that only reads needs no entry in the log. A write's request must fit the log; a read's need not.
+
+use std::sync::Arc;
+
+use synod_storage::mvcc::{Operation, Outcome, check_operation};
+use tonic::{Request, Response, Status};
+
+use super::edge::{Edge, mismatch};
+use super::{check, convert, errors};
+use crate::backend::{Applied, Backend};
+use crate::proto::etcdserverpb as pb;
+
+/// KV over a backend.
+pub struct KvService<B>(pub Arc<Edge<B>>);
+
+#[tonic::async_trait]
+impl<B: Backend> pb::kv_server::Kv for KvService<B> {
+    async fn range(&self, request: Request<pb::RangeRequest>) -> Result<Response<pb::RangeResponse>, Status> {
+        let request = request.into_inner();
+        check::range(&request)?;
+        if !request.serializable && self.0.backend.position().is_learner {
+            return Err(errors::LEARNER.status());
+        }
+        self.0.metrics.ranges.inc();
+        let consistency = convert::consistency(request.serializable);
+        let read = self.0.backend.range(convert::range_request(request), consistency).await?;
+        let (header, response) = self.0.read(read);
+        Ok(Response::new(convert::range_response(header, response)))
+    }
+
+    async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {
+        let request = request.into_inner();
+        check::put(&request)?;
+        check::size(&request, &self.0.limits)?;
+        self.0.metrics.puts.inc();
+        let applied = self.0.backend.propose(Operation::Put(convert::put_request(request))).await?;
+        let Applied { revision, outcome: Outcome::Put(response) } = applied else { return Err(mismatch()) };
+        Ok(Response::new(convert::put_response(self.0.header(revision), response)))
+    }
+
+    async fn delete_range(
+        &self,
+        request: Request<pb::DeleteRangeRequest>,
+    ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
+        let request = request.into_inner();
+        check::delete(&request)?;
+        check::size(&request, &self.0.limits)?;
+        self.0.metrics.deletes.inc();
+        let applied = self.0.backend.propose(Operation::Delete(convert::delete_request(request))).await?;
+        let Applied { revision, outcome: Outcome::Delete(response) } = applied else {
+            return Err(mismatch());
+        };
+        Ok(Response::new(convert::delete_response(self.0.header(revision), response)))
+    }
+
+    async fn txn(&self, request: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
+        let request = request.into_inner();
+        check::txn(&request, self.0.limits.txn_operations_max)?;
+        self.0.metrics.txns.inc();
+        if let Some(consistency) = convert::read_only(&request) {
+            let read = self.0.backend.read_txn(convert::txn_request(request), consistency).await?;
+            let (header, response) = self.0.read(read);
+            return Ok(Response::new(convert::txn_response(header, response)));
+        }
+        let size = check::size(&request, &self.0.limits);
+        let operation = Operation::Txn(convert::txn_request(request));
+        // Last in etcd's order but for the size: the same key written twice.
+        check_operation(&operation, self.0.limits.txn_operations_max).map_err(errors::store_status)?;
+        size?;
+        let applied = self.0.backend.propose(operation).await?;
+        let Applied { revision, outcome: Outcome::Txn(response) } = applied else { return Err(mismatch()) };
+        Ok(Response::new(convert::txn_response(self.0.header(revision), response)))
+    }
+
+    async fn compact(
+        &self,
+        request: Request<pb::CompactionRequest>,
+    ) -> Result<Response<pb::CompactionResponse>, Status> {
+        let pb::CompactionRequest { revision, physical } = request.into_inner();
+        let applied = self.0.backend.propose(Operation::Compact { revision }).await?;
+        if physical {
+            self.0.backend.compaction_finished(revision).await?;
+        }
+        Ok(Response::new(pb::CompactionResponse { header: self.0.header(applied.revision) }))
+    }
+}

@@ -1,0 +1,211 @@
+//! The API's questions to a member.
+
+use synod_database::{Answer, Command, Consistency as Freshness, Query, Refusal, Reply, query};
+use synod_machine::NodeId;
+use synod_storage::mvcc::{
+    LeaseId, Operation, RangeRequest, RangeResponse, Revision, StoreError, TxnRequest, TxnResponse,
+};
+
+use super::clients::Served;
+use super::member::MemberBackend;
+use super::watches;
+use crate::backend::{
+    Applied, Backend, BackendError, Consistency, HashKv, Identity, LeaseTimeToLive, Member, Position, Read,
+    Status, WatchStream,
+};
+
+impl MemberBackend {
+    async fn command(&self, command: Command) -> Result<Reply, BackendError> {
+        match self.ask(command).await {
+            Some(Served::Reply(Reply::Refused(refusal))) => Err(refused(refusal)),
+            Some(Served::Reply(reply)) => Ok(reply),
+            Some(Served::Read(_)) => Err(unexpected("leave to read")),
+            None => Err(BackendError::Stopped),
+        }
+    }
+
+    /// Reads: from the published view at once, or when the core says that it has come far enough.
+    async fn read(&self, query: Query, consistency: Consistency) -> Result<(Revision, Answer), BackendError> {
+        let query = match consistency {
+            Consistency::Serializable => query,
+            Consistency::Linearizable => {
+                let command = Command::Read { query, consistency: Freshness::Linearizable };
+                match self.ask(command).await {
+                    Some(Served::Read(query)) => query,
+                    Some(Served::Reply(Reply::Refused(refusal))) => return Err(refused(refusal)),
+                    Some(Served::Reply(_)) => return Err(unexpected("an answer to a read")),
+                    None => return Err(BackendError::Stopped),
+                }
+            }
+        };
+        let (revision, answer) = query::answer(&self.shared.view(), &query);
+        Ok((revision, answer?))
+    }
+
+    async fn ask_lease(&self, command: Command) -> Result<Option<synod_database::LeaseTime>, BackendError> {
+        match self.command(command).await? {
+            Reply::Lease(time) => Ok(time),
+            _ => Err(unexpected("another answer than a lease's time")),
+        }
+    }
+}
+
+impl Backend for MemberBackend {
+    fn identity(&self) -> Identity {
+        self.whoami()
+    }
+
+    fn position(&self) -> Position {
+        let standing = self.shared.standing();
+        Position {
+            revision: self.shared.view().revision(),
+            term: standing.term,
+            leader: standing.leader.map(|leader| leader.0),
+            is_learner: standing.learner,
+        }
+    }
+
+    async fn propose(&self, operation: Operation) -> Result<Applied, BackendError> {
+        let grows = match &operation {
+            Operation::Put(_) | Operation::LeaseGrant { .. } => true,
+            Operation::Txn(txn) => puts(txn),
+            _ => false,
+        };
+        if grows && self.config.quota_bytes > 0 && self.shared.size_bytes() >= self.config.quota_bytes {
+            return Err(BackendError::NoSpace);
+        }
+        match self.command(Command::Propose(operation)).await? {
+            Reply::Applied { revision, outcome } => Ok(Applied { revision, outcome: outcome? }),
+            _ => Err(unexpected("another answer than an outcome")),
+        }
+    }
+
+    async fn range(
+        &self,
+        request: RangeRequest,
+        consistency: Consistency,
+    ) -> Result<Read<RangeResponse>, BackendError> {
+        match self.read(Query::Range(request), consistency).await? {
+            (revision, Answer::Range(response)) => Ok(Read { revision, response }),
+            _ => Err(unexpected("another answer than a range")),
+        }
+    }
+
+    async fn read_txn(
+        &self,
+        request: TxnRequest,
+        consistency: Consistency,
+    ) -> Result<Read<TxnResponse>, BackendError> {
+        match self.read(Query::Txn(request), consistency).await? {
+            (revision, Answer::Txn(response)) => Ok(Read { revision, response }),
+            _ => Err(unexpected("another answer than a transaction's")),
+        }
+    }
+
+    async fn compaction_finished(&self, revision: Revision) -> Result<(), BackendError> {
+        self.command(Command::AwaitCompaction(revision)).await.map(|_| ())
+    }
+
+    fn watch_stream(&self) -> WatchStream {
+        watches::open(&self.shared)
+    }
+
+    async fn lease_keep_alive(&self, id: LeaseId) -> Result<Option<i64>, BackendError> {
+        let time = self.ask_lease(Command::LeaseRenew(id)).await?;
+        Ok(time.map(|time| time.granted.as_secs() as i64))
+    }
+
+    async fn lease_time_to_live(
+        &self,
+        id: LeaseId,
+        keys: bool,
+    ) -> Result<Option<LeaseTimeToLive>, BackendError> {
+        let Some(time) = self.ask_lease(Command::LeaseTime(id)).await? else { return Ok(None) };
+        let keys = match keys {
+            false => Vec::new(),
+            true => match self.read(Query::LeaseKeys(id), Consistency::Linearizable).await {
+                Ok((_, Answer::LeaseKeys(keys))) => keys,
+                Ok(_) => return Err(unexpected("another answer than a lease's keys")),
+                Err(BackendError::Store(StoreError::LeaseNotFound(_))) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        };
+        let (remaining, granted) = (time.remaining.as_secs() as i64, time.granted.as_secs() as i64);
+        Ok(Some(LeaseTimeToLive { remaining_seconds: remaining, granted_seconds: granted, keys }))
+    }
+
+    async fn leases(&self) -> Result<Vec<LeaseId>, BackendError> {
+        match self.read(Query::Leases, Consistency::Linearizable).await? {
+            (_, Answer::Leases(leases)) => Ok(leases),
+            _ => Err(unexpected("another answer than leases")),
+        }
+    }
+
+    async fn members(&self, consistency: Consistency) -> Result<Vec<Member>, BackendError> {
+        match self.read(Query::Members, consistency).await? {
+            (_, Answer::Members(published)) => Ok(self.describe(&published)),
+            _ => Err(unexpected("another answer than members")),
+        }
+    }
+
+    async fn status(&self) -> Result<Status, BackendError> {
+        let standing = self.shared.standing();
+        let bytes = self.shared.size_bytes();
+        Ok(Status {
+            committed_index: standing.committed,
+            applied_index: standing.applied,
+            store_bytes: bytes,
+            store_bytes_in_use: bytes,
+            quota_bytes: self.config.quota_bytes,
+        })
+    }
+
+    async fn hash(&self) -> Result<Read<u32>, BackendError> {
+        match self.read(Query::Hash, Consistency::Serializable).await? {
+            (revision, Answer::Hash(hash)) => Ok(Read { revision, response: fold(hash) }),
+            _ => Err(unexpected("another answer than a hash")),
+        }
+    }
+
+    async fn hash_kv(&self, revision: Revision) -> Result<HashKv, BackendError> {
+        match self.read(Query::HashKv(revision), Consistency::Serializable).await? {
+            (current, Answer::HashKv { hash, revision, compacted }) => {
+                Ok(HashKv { hash: fold(hash), revision: current, hash_revision: revision, compacted })
+            }
+            _ => Err(unexpected("another answer than a hash")),
+        }
+    }
+
+    async fn move_leader(&self, target: u64) -> Result<(), BackendError> {
+        self.command(Command::Transfer(NodeId(target))).await.map(|_| ())
+    }
+}
+
+/// The API's hashes have 32 bits.
+fn fold(hash: u64) -> u32 {
+    (hash ^ (hash >> 32)) as u32
+}
+
+fn puts(txn: &TxnRequest) -> bool {
+    use synod_storage::mvcc::RequestOp;
+    txn.success.iter().chain(&txn.failure).any(|op| match op {
+        RequestOp::Put(_) => true,
+        RequestOp::Txn(txn) => puts(txn),
+        RequestOp::Range(_) | RequestOp::Delete(_) => false,
+    })
+}
+
+fn refused(refusal: Refusal) -> BackendError {
+    match refusal {
+        Refusal::TimedOut { leader_known: true } => BackendError::Timeout,
+        Refusal::TimedOut { leader_known: false } => BackendError::TimeoutLeaderFailed,
+        Refusal::Overloaded => BackendError::TooManyRequests,
+        Refusal::BadTarget => BackendError::BadLeaderTransferee,
+        Refusal::NotLeader => BackendError::NotLeader,
+    }
+}
+
+/// The machine answered with something of another kind: a bug, told to the client instead of a panic.
+fn unexpected(found: &str) -> BackendError {
+    BackendError::Internal(format!("the member gave {found}"))
+}

@@ -1,0 +1,436 @@
+//! One member of a cluster: opened from its directory, run by its threads, asked by the API.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use synod_database::{
+    Attributes, Command, Consistency, GroupId, Node, NodeConfig, Query, Replica, ReplicaConfig, Replicas,
+    ShardConfig, raft, wire,
+};
+use synod_machine::{NodeId, Ticket};
+use synod_storage::kv::{FjallKv, FjallOptions, KvError};
+use synod_storage::mvcc::StoreError;
+use synod_storage::wal::{Log, LogError, LogOptions};
+use synod_transport::{Address, Delivery, PeerAddresses, TlsFiles, Transport};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::clients::{Served, Waiter};
+use super::core::{ClientCommand, Core, CoreInput};
+use super::shared::{Engine, Shared};
+use super::{apply, disk};
+use crate::backend::{Identity, Member as MemberInfo};
+
+/// How long a stopping leader waits for its successor.
+const HANDOVER_TIME: Duration = Duration::from_millis(1_000);
+/// Time between two tries to publish a member's name and URLs.
+const PUBLISH_AGAIN: Duration = Duration::from_millis(500);
+
+/// What a member needs to know to start.
+#[derive(Clone, Debug)]
+pub struct MemberConfig {
+    /// Never 0.
+    pub cluster_id: u64,
+    /// Never 0; one of `members`.
+    pub member_id: u64,
+    /// Its own directory; created if missing.
+    pub data_dir: PathBuf,
+    /// Where clients reach it, as told to other members' clients.
+    pub client_urls: Vec<String>,
+    /// Where it listens for its peers.
+    pub listen_peers: Vec<SocketAddr>,
+    /// TLS between peers.
+    pub peer_tls: Option<TlsFiles>,
+    /// All members, this one too.
+    pub members: Vec<PeerMember>,
+    /// A leader speaks at least this often.
+    pub heartbeat: Duration,
+    /// A follower that hears nothing for this long, and up to twice that, stands for election.
+    pub election: Duration,
+    /// Entries applied between two moments at which the store is made durable and the log is cut.
+    pub snapshot_entries: u64,
+    /// The store may take this many bytes, 0 for no limit.
+    pub quota_bytes: u64,
+    /// Bytes of memory for the store's caches.
+    pub cache_bytes: u64,
+}
+
+/// A member as the configuration names it.
+#[derive(Clone, Debug)]
+pub struct PeerMember {
+    /// Never 0.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Its advertised peer URLs, as they were given.
+    pub urls: Vec<String>,
+    /// The same, to be dialed.
+    pub addresses: Vec<Address>,
+}
+
+/// Why a member does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The directory cannot be used.
+    #[error("data directory {}: {source}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The directory belongs to someone else.
+    #[error("data directory {} belongs to {found}, this member is {expected}; use another directory, or the flags it was created with", path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Who wants it.
+        expected: String,
+    },
+    /// The log is gone, though there is data.
+    #[error("the log in {} is empty but the store is not: the member's votes are lost; remove the member from the cluster and add it anew", path.display())]
+    LogLost {
+        /// Where the log should be.
+        path: PathBuf,
+    },
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A record of the log is not of this version.
+    #[error(
+        "record {record} of the log is not of this version of the program; use the version that wrote it"
+    )]
+    Record {
+        /// Its number.
+        record: u64,
+    },
+    /// The store's engine cannot be opened.
+    #[error("the store cannot be opened: {0}")]
+    Engine(#[from] KvError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A consensus setting cannot work.
+    #[error("{0}")]
+    Config(String),
+    /// The transport does not start.
+    #[error(transparent)]
+    Transport(#[from] synod_transport::StartError),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// A running member. The API's side of it is [`Member::backend`].
+pub struct Member {
+    config: Arc<MemberConfig>,
+    shared: Arc<Shared>,
+    transport: Arc<Transport>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// The API's side of a member.
+#[derive(Clone)]
+pub struct MemberBackend {
+    pub(super) config: Arc<MemberConfig>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) transport: Arc<Transport>,
+}
+
+impl Member {
+    /// Opens the directory, starts the threads and begins to talk to the peers.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing keeps running.
+    pub fn start(config: MemberConfig, runtime: &Handle) -> Result<Member, StartError> {
+        let config = Arc::new(config);
+        let me = NodeId(config.member_id);
+        let group = GroupId::default();
+        let directory = config.data_dir.join("member");
+        claim(&directory, &config)?;
+
+        let log_path = directory.join("wal");
+        let (log, recovered) = Log::open(&log_path, LogOptions::default())?;
+        if let Some(torn) = recovered.torn() {
+            tracing::warn!(
+                file = torn.file,
+                offset = torn.offset,
+                "cut off a torn write at the end of the log"
+            );
+        }
+        let mut saved = Vec::new();
+        for record in recovered {
+            let (number, bytes) = record?;
+            saved.push(wire::decode_write(bytes).ok_or(StartError::Record { record: number.0 })?);
+        }
+        let next = Ticket(log.next_number().0);
+
+        let options = FjallOptions { cache_bytes: config.cache_bytes, ..FjallOptions::default() };
+        let engine = FjallKv::open(&directory.join("store"), options)?;
+        let voters: BTreeSet<NodeId> = config.members.iter().map(|member| NodeId(member.id)).collect();
+        let bootstrap = raft::Configuration { voters, ..raft::Configuration::default() };
+        let mut replica_config = ReplicaConfig::new(me, group, bootstrap);
+        replica_config.persist_entries = config.snapshot_entries;
+        let replica: Replica<Engine> = Replica::open(replica_config, engine)?;
+        let boot = replica.boot()?;
+        if boot.applied.index.0 > 0 && saved.is_empty() {
+            return Err(StartError::LogLost { path: log_path });
+        }
+
+        let shard = ShardConfig::new(consensus(&config)?);
+        let node = Node::new(NodeConfig { me, groups: vec![(group, shard, boot)] });
+        let shared = Arc::new(Shared::new(replica.view(), runtime.clone()));
+        shared.note_size(|| replica.size_bytes());
+        let transport = Arc::new(start_transport(&config, &shared, runtime)?);
+
+        let core = Core::new(node, Arc::clone(&shared), Arc::clone(&transport), next);
+        let replicas = Replicas::new([(group, replica)]);
+        let mut member = Member { config, shared, transport, threads: Vec::new() };
+        member.spawn("synod-disk", move |shared| {
+            disk::run(log, &shared.disk, shared).map_err(|e| e.to_string())
+        })?;
+        member.spawn("synod-apply", move |shared| {
+            drop(apply::run(replicas, &shared.apply, shared));
+            Ok(())
+        })?;
+        member.spawn("synod-core", move |_| {
+            core.run(saved);
+            Ok(())
+        })?;
+        runtime.spawn(publish(member.backend()));
+        Ok(member)
+    }
+
+    /// What the API asks.
+    pub fn backend(&self) -> MemberBackend {
+        MemberBackend {
+            config: Arc::clone(&self.config),
+            shared: Arc::clone(&self.shared),
+            transport: Arc::clone(&self.transport),
+        }
+    }
+
+    /// Resolves with the reason when the member has failed; never if it is stopped in good order.
+    pub fn failure(&self) -> impl Future<Output = String> + Send + 'static {
+        let mut failure = self.shared.failure();
+        async move {
+            let failed = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+            match failed {
+                Some(reason) => reason,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Hands leadership to another member, if it leads and there is one to take it.
+    pub async fn hand_over(&self) {
+        let backend = self.backend();
+        if let Some(successor) = backend.successor() {
+            let handover = backend.ask(Command::Transfer(successor));
+            // Without a successor in time the others elect one.
+            let _ = tokio::time::timeout(HANDOVER_TIME, handover).await;
+        }
+    }
+
+    /// Makes what it has durable, and ends.
+    pub async fn stop(mut self) {
+        let backend = self.backend();
+        // A store that is not made durable now is brought up to date from the log at the next start.
+        let _ = tokio::time::timeout(HANDOVER_TIME, backend.ask(Command::Persist)).await;
+        self.shared.stop();
+        let threads = std::mem::take(&mut self.threads);
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                // A thread that panicked has said so through `failed`.
+                let _ = thread.join();
+            }
+        });
+        let _ = joined.await;
+        drop(backend);
+        let Member { transport, .. } = self;
+        if let Some(transport) = Arc::into_inner(transport) {
+            transport.shutdown().await;
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        run: impl FnOnce(&Arc<Shared>) -> Result<(), String> + Send + 'static,
+    ) -> Result<(), StartError> {
+        let shared = Arc::clone(&self.shared);
+        let name_of = name.to_owned();
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| run(&shared)));
+            let reason = match ended {
+                Ok(Ok(())) => return,
+                Ok(Err(reason)) => reason,
+                Err(panic) => format!("{name_of}: {}", panic_text(&*panic)),
+            };
+            shared.fail(reason);
+            shared.disk.close();
+            shared.apply.close();
+        });
+        self.threads.push(thread.map_err(StartError::Thread)?);
+        Ok(())
+    }
+}
+
+impl MemberBackend {
+    /// Hands a command to the core; `None` when the member stops before it answers.
+    pub(super) async fn ask(&self, command: Command) -> Option<Served> {
+        let (waiter, answer) = oneshot::channel();
+        let command = ClientCommand { command, waiter: Some(Waiter::Once(waiter)) };
+        if !self.shared.core.push(CoreInput::Client(command)) {
+            return None;
+        }
+        answer.await.ok()
+    }
+
+    /// Resolves when the member answers linearizable reads, or has stopped.
+    pub async fn ready(&self) {
+        let read = || Command::Read { query: Query::Revision, consistency: Consistency::Linearizable };
+        while let Some(Served::Reply(_)) = self.ask(read()).await {}
+    }
+
+    /// Who the member is.
+    pub(super) fn whoami(&self) -> Identity {
+        Identity { cluster_id: self.config.cluster_id, member_id: self.config.member_id }
+    }
+
+    /// A voter to hand leadership to, if this member leads and there is one that it can talk to.
+    fn successor(&self) -> Option<NodeId> {
+        let standing = self.shared.standing();
+        let me = self.config.member_id;
+        if standing.role != raft::Role::Leader {
+            return None;
+        }
+        let others = self.config.members.iter().map(|member| member.id).filter(|id| *id != me);
+        others.max_by_key(|id| self.transport.credit(*id).bytes).map(NodeId)
+    }
+
+    /// The members with what they published.
+    pub(super) fn describe(&self, published: &[Attributes]) -> Vec<MemberInfo> {
+        let mut members: Vec<MemberInfo> = self
+            .config
+            .members
+            .iter()
+            .map(|member| {
+                let attributes = published.iter().find(|attributes| attributes.member.0 == member.id);
+                MemberInfo {
+                    id: member.id,
+                    name: attributes.map_or_else(String::new, |attributes| attributes.name.clone()),
+                    peer_urls: member.urls.clone(),
+                    client_urls: attributes
+                        .map_or_else(Vec::new, |attributes| attributes.client_urls.clone()),
+                    is_learner: false,
+                }
+            })
+            .collect();
+        members.sort_by_key(|member| member.id);
+        members
+    }
+}
+
+/// Tells the cluster this member's name and client URLs, until it is heard.
+async fn publish(backend: MemberBackend) {
+    let config = Arc::clone(&backend.config);
+    let name = config.members.iter().find(|member| member.id == config.member_id);
+    let attributes = Attributes {
+        member: NodeId(config.member_id),
+        name: name.map_or_else(String::new, |member| member.name.clone()),
+        client_urls: config.client_urls.clone(),
+    };
+    loop {
+        match backend.ask(Command::Publish(attributes.clone())).await {
+            Some(Served::Reply(synod_database::Reply::Completed)) => break,
+            Some(_) => tokio::time::sleep(PUBLISH_AGAIN).await,
+            None => return,
+        }
+    }
+    tracing::info!(
+        name = attributes.name,
+        urls = attributes.client_urls.join(","),
+        "published local member to cluster"
+    );
+}
+
+fn start_transport(
+    config: &MemberConfig,
+    shared: &Arc<Shared>,
+    runtime: &Handle,
+) -> Result<Transport, StartError> {
+    let mut transport =
+        synod_transport::Config::new(config.cluster_id, config.member_id, config.listen_peers.clone());
+    transport.tls = config.peer_tls.clone();
+    transport.peers = config
+        .members
+        .iter()
+        .filter(|member| member.id != config.member_id)
+        .map(|member| PeerAddresses { id: member.id, addresses: member.addresses.clone() })
+        .collect();
+    let shared = Arc::clone(shared);
+    let deliver = move |delivery| {
+        let input = match delivery {
+            Delivery::Frame { from, bytes, permit } => match wire::decode_message(bytes) {
+                Some(message) => CoreInput::Frame { from: NodeId(from), message, permit },
+                None => {
+                    tracing::warn!(from = format!("{from:x}"), "dropped a frame that is not of this version");
+                    return;
+                }
+            },
+            Delivery::Up { peer } => CoreInput::Link { peer: NodeId(peer), up: true },
+            Delivery::Down { peer } => CoreInput::Link { peer: NodeId(peer), up: false },
+        };
+        shared.core.push(input);
+    };
+    Ok(Transport::start(transport, deliver, runtime)?)
+}
+
+fn consensus(config: &MemberConfig) -> Result<raft::Config, StartError> {
+    let raft = raft::Config {
+        heartbeat: config.heartbeat,
+        election_least: config.election,
+        election_most: config.election * 2,
+        ..raft::Config::default()
+    };
+    raft.validate().map_err(|error| StartError::Config(error.to_string()))?;
+    Ok(raft)
+}
+
+/// Makes the directory this member's, or checks that it is.
+fn claim(directory: &Path, config: &MemberConfig) -> Result<(), StartError> {
+    let failed = |source| StartError::Directory { path: directory.to_owned(), source };
+    fs::create_dir_all(directory).map_err(failed)?;
+    let expected = format!("cluster {:x} member {:x}", config.cluster_id, config.member_id);
+    let path = directory.join("identity");
+    match fs::read_to_string(&path) {
+        Ok(found) if found.trim() == expected => Ok(()),
+        Ok(found) => {
+            let (path, found) = (config.data_dir.clone(), found.trim().to_owned());
+            Err(StartError::Foreign { path, found, expected })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let fresh = directory.join("identity.new");
+            fs::write(&fresh, format!("{expected}\n")).map_err(failed)?;
+            fs::File::open(&fresh).and_then(|file| file.sync_all()).map_err(failed)?;
+            fs::rename(&fresh, &path).map_err(failed)?;
+            fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+        }
+        Err(source) => Err(failed(source)),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a broken invariant").to_owned()
+}

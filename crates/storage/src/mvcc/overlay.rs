@@ -1,0 +1,190 @@
+//! Changes that are not in the engine yet, on top of it.
+//!
+//! Many operations are applied between two engine writes. Each must see those before it, and one that fails halfway must
+//! leave nothing behind. So changes gather here: reads look here first, [`Overlay::rollback`] takes back those since
+//! [`Overlay::begin`], [`Overlay::take_batch`] hands them all to the engine at once, the last value of each key only.
+
+use std::{cmp::Ordering, collections::BTreeMap, iter::Peekable, ops::Bound};
+
+use bytes::Bytes;
+
+use crate::kv::{Batch, Direction, Entry, KvError, Reader, Space, Span};
+
+type Changes = BTreeMap<Bytes, Option<Bytes>>;
+
+#[derive(Clone, Debug)]
+pub(super) struct Overlay<K> {
+    pub engine: K,
+    changes: [Changes; Space::COUNT],
+    /// What the changed keys held in `changes` before, oldest first, since the last `begin`.
+    undo: Vec<(Space, Bytes, Option<Option<Bytes>>)>,
+}
+
+impl<K> Overlay<K> {
+    pub fn new(engine: K) -> Self {
+        Self { engine, changes: Default::default(), undo: Vec::new() }
+    }
+
+    pub fn begin(&mut self) {
+        self.undo.clear();
+    }
+
+    pub fn rollback(&mut self) {
+        while let Some((space, key, before)) = self.undo.pop() {
+            let changes = &mut self.changes[space as usize];
+            match before {
+                Some(before) => changes.insert(key, before),
+                None => changes.remove(&key),
+            };
+        }
+    }
+
+    pub fn put(&mut self, space: Space, key: Bytes, value: Bytes) {
+        self.change(space, key, Some(value));
+    }
+
+    pub fn remove(&mut self, space: Space, key: Bytes) {
+        self.change(space, key, None);
+    }
+
+    fn change(&mut self, space: Space, key: Bytes, value: Option<Bytes>) {
+        let before = self.changes[space as usize].insert(key.clone(), value);
+        self.undo.push((space, key, before));
+    }
+
+    /// Hands out all changes; they are no longer seen here.
+    pub fn take_batch(&mut self) -> Batch {
+        self.undo.clear();
+        let mut batch = Batch::default();
+        for space in Space::ALL {
+            for (key, value) in std::mem::take(&mut self.changes[space as usize]) {
+                batch.push(space, key, value);
+            }
+        }
+        batch
+    }
+
+    pub fn discard(&mut self) {
+        self.undo.clear();
+        self.changes = Default::default();
+    }
+}
+
+impl<K: Reader> Reader for Overlay<K> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, KvError> {
+        match self.changes[space as usize].get(key) {
+            Some(changed) => Ok(changed.clone()),
+            None => self.engine.get(space, key),
+        }
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        span: Span,
+        direction: Direction,
+    ) -> impl Iterator<Item = Result<Entry, KvError>> {
+        let engine = self.engine.scan(space, span.clone(), direction).peekable();
+        let start = Bound::Included(&span.start[..]);
+        let end = span.end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
+        // A map refuses ranges that end before they start.
+        let changes = (!span.is_empty()).then(|| self.changes[space as usize].range::<[u8], _>((start, end)));
+        let mut changes = changes.into_iter().flatten();
+        let changed = std::iter::from_fn(move || match direction {
+            Direction::Forward => changes.next(),
+            Direction::Backward => changes.next_back(),
+        });
+        Merge { engine, changed: changed.peekable(), direction }
+    }
+}
+
+/// The engine's entries with the changes laid over them.
+struct Merge<E: Iterator, C: Iterator> {
+    engine: Peekable<E>,
+    changed: Peekable<C>,
+    direction: Direction,
+}
+
+impl<'a, E, C> Iterator for Merge<E, C>
+where
+    E: Iterator<Item = Result<Entry, KvError>>,
+    C: Iterator<Item = (&'a Bytes, &'a Option<Bytes>)>,
+{
+    type Item = Result<Entry, KvError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let order = match (self.engine.peek(), self.changed.peek()) {
+                (Some(Err(_)) | None, None) | (Some(Err(_)), Some(_)) | (Some(Ok(_)), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(Ok((have, _))), Some((changed, _))) => match self.direction {
+                    Direction::Forward => have.cmp(changed),
+                    Direction::Backward => (*changed).cmp(have),
+                },
+            };
+            if order == Ordering::Less {
+                return self.engine.next();
+            }
+            if order == Ordering::Equal {
+                self.engine.next();
+            }
+            if let Some((key, Some(value))) = self.changed.next() {
+                return Some(Ok((key.clone(), value.clone())));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kv::{Kv, MemoryKv};
+
+    type Step = (u8, Option<u8>);
+
+    fn apply(overlay: &mut Overlay<MemoryKv>, model: &mut BTreeMap<Bytes, Bytes>, steps: &[Step]) {
+        for (key, value) in steps {
+            let key = Bytes::copy_from_slice(&[key % 20]);
+            match value {
+                Some(value) => {
+                    overlay.put(Space::Log, key.clone(), Bytes::copy_from_slice(&[*value]));
+                    model.insert(key, Bytes::copy_from_slice(&[*value]));
+                }
+                None => {
+                    overlay.remove(Space::Log, key.clone());
+                    model.remove(&key);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        /// Engine and changes together look like one map; what was rolled back leaves no trace.
+        #[test]
+        fn looks_like_one_map(
+            flushed: Vec<Step>, kept: Vec<Step>, undone: Vec<Step>, start in 0u8..20, end in 0u8..20,
+        ) {
+            let mut overlay = Overlay::new(MemoryKv::new());
+            let mut model = BTreeMap::new();
+            apply(&mut overlay, &mut model, &flushed);
+            let batch = overlay.take_batch();
+            overlay.engine.write(batch).unwrap();
+            apply(&mut overlay, &mut model, &kept);
+            overlay.begin();
+            apply(&mut overlay, &mut model.clone(), &undone);
+            overlay.rollback();
+
+            let span = Span { start: Bytes::copy_from_slice(&[start]), end: Some(Bytes::copy_from_slice(&[end])) };
+            let mut expected: Vec<Entry> =
+                model.into_iter().filter(|(key, _)| span.contains(key)).collect();
+            let scan = |direction| -> Vec<Entry> {
+                overlay.scan(Space::Log, span.clone(), direction).map(Result::unwrap).collect()
+            };
+            prop_assert_eq!(scan(Direction::Forward), expected.clone());
+            expected.reverse();
+            prop_assert_eq!(scan(Direction::Backward), expected);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The store: operations go in by index, answers and events come out, the engine holds the result.
+//!
+//! # How it is driven
+//! One thread applies: [`Store::apply`] for each committed operation in order, then one [`Store::flush`] for many of them,
+//! which is one atomic engine batch that carries the applied index along. So after a crash the engine shows the store
+//! exactly as it was after some operation, and the log says what to apply next. Operations of one batch see each other before
+//! the flush; a [`View`](super::View) sees flushed state only, and can be read on any thread while applies go on.
+//!
+//! # Guarantees
+//! - Equal operations at equal indexes give equal answers, events and state on every replica, whatever engine, batching,
+//!   crashes and progress of physical compaction lie between.
+//! - An operation that is refused changes the applied index and nothing else.
+//! - An engine failure is an `Err` of `apply` or `flush`; the store must then not be used further, since what is on the disk
+//!   is unknown. It is opened again after a restart.
+
+use bytes::Bytes;
+
+use super::{
+    Event, Operation, Outcome, Revision, StoreError, View,
+    check::{TXN_NESTING_MAX, check_txn},
+    execute::Execution,
+    overlay::Overlay,
+    range::Window,
+    record::{Position, STATE_KEY, State, damaged, encode_ttl, lease_key, meta_key},
+};
+use crate::kv::{Kv, Reader, Space};
+
+/// A multi-version store over an engine.
+#[derive(Clone, Debug)]
+pub struct Store<K> {
+    pub(super) overlay: Overlay<K>,
+    pub(super) state: State,
+    /// The state that the engine shows.
+    pub(super) flushed: State,
+    /// The applied index that survives power loss.
+    persisted_index: u64,
+}
+
+/// Whether to gather what happened for watchers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events {
+    /// They are wanted.
+    Collect,
+    /// Nobody watches.
+    Skip,
+}
+
+/// What an operation did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The answer, or why it was refused.
+    pub outcome: Result<Outcome, StoreError>,
+    /// The store's revision after it.
+    pub revision: Revision,
+    /// Its changes in order, all at that revision; empty if not asked for.
+    pub events: Vec<Event>,
+}
+
+impl<K: Kv> Store<K> {
+    /// Opens the store that is in the engine, or an empty one. Takes the same time however many keys there are.
+    pub fn open(engine: K) -> Result<Self, StoreError> {
+        let state = load_state(&engine)?;
+        Ok(Self {
+            overlay: Overlay::new(engine),
+            state,
+            flushed: state,
+            persisted_index: state.applied_index,
+        })
+    }
+
+    /// Index of the last operation applied; 0 before the first.
+    pub fn applied_index(&self) -> u64 {
+        self.state.applied_index
+    }
+
+    /// Up to which index a power cut loses nothing: the log before it is not needed any more.
+    pub fn persisted_index(&self) -> u64 {
+        self.persisted_index
+    }
+
+    /// The newest revision; 1 in an empty store.
+    pub fn revision(&self) -> Revision {
+        self.state.revision
+    }
+
+    /// The compacted revision: the oldest that can be read; 0 before the first compaction.
+    pub fn compacted(&self) -> Revision {
+        self.state.compacted
+    }
+
+    /// Applies the operation at `index`. The outer error is the engine's and fatal, refusals are in [`Applied::outcome`].
+    ///
+    /// # Panics
+    /// If `index` is not beyond the last one: applying twice is the caller's bug, and would corrupt this replica silently.
+    pub fn apply(
+        &mut self,
+        index: u64,
+        operation: &Operation,
+        events: Events,
+    ) -> Result<Applied, StoreError> {
+        self.skip(index);
+        self.overlay.begin();
+        match self.execute(operation, events) {
+            Ok((outcome, revision, events)) => {
+                self.state.revision = revision;
+                Ok(Applied { outcome: Ok(outcome), revision, events })
+            }
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                self.overlay.rollback();
+                Ok(Applied { outcome: Err(error), revision: self.state.revision, events: Vec::new() })
+            }
+        }
+    }
+
+    /// Passes over `index`: an entry of the log that means nothing to the store.
+    ///
+    /// # Panics
+    /// If `index` is not beyond the last one.
+    pub fn skip(&mut self, index: u64) {
+        let applied = self.state.applied_index;
+        assert!(index > applied, "expected an index beyond the applied one, {applied}, found {index}");
+        self.state.applied_index = index;
+    }
+
+    /// Sets (or removes) the owner's entry `name`, atomically with the operations of the same flush.
+    pub fn set_meta(&mut self, name: &[u8], value: Option<Bytes>) {
+        match value {
+            Some(value) => self.overlay.put(Space::Meta, meta_key(name), value),
+            None => self.overlay.remove(Space::Meta, meta_key(name)),
+        }
+    }
+
+    /// The owner's entry `name`, as last set.
+    pub fn meta(&self, name: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.overlay.get(Space::Meta, &meta_key(name))?)
+    }
+
+    /// Writes everything applied since the last flush into the engine as one atomic batch. Views taken after it see it; it
+    /// is durable after [`Store::persist`].
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        if self.state != self.flushed {
+            self.overlay.put(Space::Meta, STATE_KEY, self.state.encode());
+        }
+        let batch = self.overlay.take_batch();
+        if !batch.is_empty() {
+            self.overlay.engine.write(batch)?;
+        }
+        self.flushed = self.state;
+        Ok(())
+    }
+
+    /// Waits until everything flushed survives power loss, and says up to which index that is.
+    pub fn persist(&mut self) -> Result<u64, StoreError> {
+        self.overlay.engine.persist()?;
+        self.persisted_index = self.flushed.applied_index;
+        Ok(self.persisted_index)
+    }
+
+    /// The flushed state, frozen, for reading on any thread.
+    pub fn view(&self) -> View<K::Snapshot> {
+        View::new(self.overlay.engine.snapshot(), self.flushed)
+    }
+
+    /// Bytes that the store takes, about.
+    pub fn size_bytes(&self) -> u64 {
+        self.overlay.engine.size_bytes()
+    }
+
+    /// The engine, for those who look after it.
+    pub fn engine(&self) -> &K {
+        &self.overlay.engine
+    }
+
+    /// Gives the engine back; what was not flushed is lost, as in a crash.
+    pub fn into_engine(self) -> K {
+        self.overlay.engine
+    }
+
+    /// The engine's content has been replaced by one that shows `state`, and that is durable.
+    pub(super) fn reset(&mut self, state: State) {
+        self.state = state;
+        self.flushed = state;
+        self.persisted_index = state.applied_index;
+    }
+
+    fn execute(
+        &mut self,
+        operation: &Operation,
+        events: Events,
+    ) -> Result<(Outcome, Revision, Vec<Event>), StoreError> {
+        let before = Window { newest: self.state.revision, compacted: self.state.compacted };
+        let unchanged = |outcome| Ok((outcome, before.newest, Vec::new()));
+        match operation {
+            Operation::Compact { revision } => {
+                self.compact(*revision)?;
+                return unchanged(Outcome::Compact);
+            }
+            Operation::LeaseGrant { id, ttl_seconds } => {
+                self.grant(*id, *ttl_seconds)?;
+                return unchanged(Outcome::LeaseGrant { id: *id, ttl_seconds: *ttl_seconds });
+            }
+            _ => {}
+        }
+        let mut execution = Execution::new(&mut self.overlay, before, events == Events::Collect);
+        let outcome = match operation {
+            Operation::Put(request) => Outcome::Put(execution.put(request)?),
+            Operation::Delete(request) => Outcome::Delete(execution.delete(request)?),
+            Operation::Txn(request) => {
+                // How many operations are too many is the proposer's configuration; here only what could exhaust the stack.
+                check_txn(request, usize::MAX, TXN_NESTING_MAX)?;
+                Outcome::Txn(execution.txn(request)?)
+            }
+            Operation::LeaseRevoke { id } => {
+                execution.revoke(*id)?;
+                Outcome::LeaseRevoke
+            }
+            Operation::Compact { .. } | Operation::LeaseGrant { .. } => unreachable!("answered above"),
+        };
+        let (revision, events) = execution.finish();
+        Ok((outcome, revision, events))
+    }
+
+    fn compact(&mut self, requested: Revision) -> Result<(), StoreError> {
+        let State { revision: current, compacted, .. } = self.state;
+        if requested <= compacted {
+            return Err(StoreError::Compacted { requested, compacted });
+        }
+        if requested > current {
+            return Err(StoreError::FutureRevision { requested, current });
+        }
+        self.state.compacted = requested;
+        // What happened at the former compacted revision was kept, and now falls to the sweep again.
+        self.state.swept = self.state.swept.min(Position { main: compacted, sub: 0 });
+        Ok(())
+    }
+
+    fn grant(&mut self, id: i64, ttl_seconds: i64) -> Result<(), StoreError> {
+        let key = lease_key(id);
+        if id == 0 || self.overlay.get(Space::Lease, &key)?.is_some() {
+            return Err(StoreError::LeaseExists(id));
+        }
+        self.overlay.put(Space::Lease, key, encode_ttl(ttl_seconds));
+        Ok(())
+    }
+}
+
+/// The state in an engine; that of an empty store if there is none.
+pub(super) fn load_state(reader: &impl Reader) -> Result<State, StoreError> {
+    match reader.get(Space::Meta, &STATE_KEY)? {
+        Some(value) => State::decode(value).map_err(damaged(Space::Meta)),
+        None => Ok(State::default()),
+    }
+}
