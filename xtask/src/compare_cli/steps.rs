@@ -121,6 +121,9 @@ pub const STEPS: &[Step] = &[
     endless(&["watch", "--prefix", "app/", "--rev=2", "--prev-kv", "-w", "json"]),
     endless(&["watch", "--prefix", "app/", "--rev=2", "-w", "fields"]),
     endless(&["watch", "a", "b", "--rev=2"]),
+    // Hashes, which depend on the identities of leases once there are some.
+    step(&["endpoint", "hashkv", "-w", "json"]),
+    step(&["endpoint", "hashkv", "--cluster"]),
     // Leases.
     step(&["lease", "grant", "1000", "-w", "json"]),
     step(&["lease", "grant", "1000", "-w", "fields"]),
@@ -147,8 +150,6 @@ pub const STEPS: &[Step] = &[
     step(&["member", "list", "-w", "json"]),
     step(&["member", "list", "-w", "fields"]),
     step(&["endpoint", "status", "-w", "table"]),
-    step(&["endpoint", "hashkv", "-w", "json"]),
-    step(&["endpoint", "hashkv", "--cluster"]),
     // Compaction.
     step(&["compaction", "5"]),
     refused(&["compaction", "5"]),

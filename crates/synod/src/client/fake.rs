@@ -55,11 +55,20 @@ impl Running {
 
 /// Starts a server; it ends with the test's runtime.
 pub async fn start(behaviour: Behaviour, watch: WatchScript) -> Running {
+    start_on(tonic::transport::Server::builder(), behaviour, watch).await
+}
+
+/// Starts a server with settings of its own.
+pub async fn start_on(
+    mut builder: tonic::transport::Server,
+    behaviour: Behaviour,
+    watch: WatchScript,
+) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let endpoint = listener.local_addr().expect("an address").to_string();
     let (sender, created) = mpsc::unbounded_channel();
     let fake = Arc::new(Fake { behaviour, watch, requests: AtomicUsize::new(0), created: sender });
-    let server = tonic::transport::Server::builder()
+    let server = builder
         .add_service(KvServer::from_arc(fake.clone()))
         .add_service(WatchServer::from_arc(fake.clone()));
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));

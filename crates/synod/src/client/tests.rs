@@ -95,6 +95,46 @@ async fn a_stream_finds_the_first_endpoint_that_lives() {
     }
 }
 
+/// A certificate for 127.0.0.1 that signs itself, and its key.
+fn certificate(directory: &std::path::Path, name: &str) -> (PathBuf, PathBuf) {
+    let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let (certificate, key) = (directory.join(format!("{name}.pem")), directory.join(format!("{name}.key")));
+    std::fs::write(&certificate, signed.cert.pem()).expect("written");
+    std::fs::write(&key, signed.signing_key.serialize_pem()).expect("written");
+    (certificate, key)
+}
+
+/// The server demands a certificate of its clients, and every endpoint is given without a scheme: certificates alone make
+/// the client use TLS.
+#[tokio::test]
+async fn certificates_are_shown_and_checked() {
+    use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (server_certificate, server_key) = certificate(directory.path(), "server");
+    let (client_certificate, client_key) = certificate(directory.path(), "client");
+    let read_file = |path: &PathBuf| std::fs::read(path).expect("readable");
+    let tls = ServerTlsConfig::new()
+        .identity(Identity::from_pem(read_file(&server_certificate), read_file(&server_key)))
+        .client_ca_root(Certificate::from_pem(read_file(&client_certificate)));
+    let builder = Server::builder().tls_config(tls).expect("valid certificates");
+    let server = fake::start_on(builder, Behaviour::Serve, vec![]).await;
+    let options = |authorities: Option<&PathBuf>, endpoint: String| Options {
+        endpoints: vec![endpoint],
+        authorities: authorities.cloned(),
+        certificate: Some(client_certificate.clone()),
+        private_key: Some(client_key.clone()),
+        dial_timeout: Duration::from_secs(5),
+        command_timeout: LONG,
+    };
+    let trusting = Client::new(&options(Some(&server_certificate), server.endpoint.clone())).expect("valid");
+    assert_eq!(read(&trusting).await, Ok(()));
+    let distrustful = Client::new(&options(Some(&client_certificate), server.endpoint.clone())).expect("valid");
+    assert_eq!(read(&distrustful).await.expect_err("another authority").exit, Exit::Unreachable);
+    let plain = Client::new(&options(Some(&server_certificate), format!("http://{}", server.endpoint)));
+    assert_eq!(read(&plain.expect("valid")).await.expect_err("no TLS").exit, Exit::Unreachable);
+    assert_eq!(server.requests(), 1);
+}
+
 #[test]
 fn certificates_need_their_keys() {
     let options = |certificate: Option<&str>, private_key: Option<&str>| Options {

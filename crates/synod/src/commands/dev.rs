@@ -57,7 +57,7 @@ pub struct DevConfig {
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let config = plan(&arguments, |name| std::env::var_os(name))?;
     check_ports(&config)?;
-    if arguments.nodes % 2 == 0 {
+    if arguments.nodes.is_multiple_of(2) {
         let tolerated = (arguments.nodes - 1) / 2;
         note(format_args!(
             "Note: {} members can lose {tolerated}, no more than one fewer could",

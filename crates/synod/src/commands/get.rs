@@ -66,8 +66,8 @@ pub struct Arguments {
     /// Values alone, without their keys (with -w simple)
     #[arg(long)]
     print_value_only: bool,
-    /// l: linearizable, the newest. s: serializable, what the member has
-    #[arg(long, default_value = "l", value_parser = ["l", "s"])]
+    /// l: linearizable, the newest. s: serializable, what the member has [l]
+    #[arg(long, default_value = "l", hide_default_value = true, value_parser = ["l", "s"])]
     #[arg(hide_possible_values = true, value_name = "l|s")]
     consistency: String,
     /// Smallest create revision to show

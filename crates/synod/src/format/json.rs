@@ -72,15 +72,6 @@ impl Object {
         if value.is_empty() { self } else { self.raw(name, &bytes(value)) }
     }
 
-    /// The fields of another object, as if they stood here.
-    pub fn inline(mut self, other: Self) -> Self {
-        if let Some(fields) = other.0.strip_prefix('{') {
-            self.0.push(if self.0.is_empty() { '{' } else { ',' });
-            self.0.push_str(fields);
-        }
-        self
-    }
-
     /// The finished object.
     pub fn finish(mut self) -> String {
         self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });

@@ -74,9 +74,9 @@ pub fn format(duration: Duration) -> String {
         return "0s".into();
     }
     let (unit_ns, unit) = match ns {
-        ..1_000 => return format!("{ns}ns"),
-        ..1_000_000 => (1_000, "µs"),
-        ..1_000_000_000 => (1_000_000, "ms"),
+        0..1_000 => return format!("{ns}ns"),
+        1_000..1_000_000 => (1_000, "µs"),
+        1_000_000..1_000_000_000 => (1_000_000, "ms"),
         _ => return format_long(duration),
     };
     format!("{}{unit}", decimal(ns, unit_ns))
