@@ -104,8 +104,8 @@ impl Context {
     }
 }
 
-/// Runs a command's conversation with the cluster on this thread. What it leaves behind, such as a read of standard input
-/// that nobody waits for any more, does not hold the process up.
+/// Runs a command's conversation with the cluster on this thread. What it leaves behind, such as a read of
+/// standard input that nobody waits for any more, does not hold the process up.
 pub fn block_on<T>(conversation: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
