@@ -1,0 +1,38 @@
+//! A seeded world for state machines that keep the contract of `synod_machine`.
+//!
+//! The mechanisms that run here are the compiled ones that run on real servers. The world gives them time, messages, disks and random choices; it takes them away again as
+//! harshly as they claim to survive; and everything that happens follows from one seed.
+//!
+//! - [`Subject`]: what a person writes. How nodes boot, what clients do, what must hold.
+//! - [`Plan`]: a run as a value: network, disks, clocks, and faults as data ([`Script`]).
+//! - [`World`]: the run itself, event by event. [`run`] takes it to its end, [`run_twice`] proves that it replays.
+#![allow(clippy::missing_errors_doc)]
+
+mod agenda;
+mod clock;
+mod delay;
+mod disk;
+mod fault;
+mod network;
+mod panics;
+mod plan;
+mod run;
+mod stream;
+mod subject;
+mod tally;
+mod timers;
+mod trace;
+mod words;
+mod world;
+
+pub use clock::DRIFT_PPM_MAX;
+pub use delay::Delay;
+pub use disk::{Corruption, DiskShape, LogFormat, PlainFormat, SECTOR_BYTES, Scan, SegmentPlace};
+pub use fault::{Fault, FaultError, Script, What};
+pub use plan::{ClockShape, NODES_MAX, NetworkShape, Plan, PlanError, Sabotage, Tolerance};
+pub use run::{Found, Phase, Run, run, run_twice};
+pub use stream::{Odds, Stream};
+pub use subject::{Boot, BootKind, Clients, Crash, Given, LANES_MAX, Step, Subject, View, Violation};
+pub use tally::Exercised;
+pub use trace::{Lines, Moment};
+pub use world::World;
