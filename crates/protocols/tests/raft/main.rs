@@ -1,4 +1,5 @@
 //! Raft, tested from outside: readable scripts, random worlds.
 
 mod cluster;
+mod properties;
 mod random;
