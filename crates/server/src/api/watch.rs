@@ -381,3 +381,41 @@ fn jittered(period: Duration) -> Interval {
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answer(sizes: &[usize]) -> pb::WatchResponse {
+        let event = |(index, size): (usize, &usize)| mvccpb::Event {
+            kv: Some(mvccpb::KeyValue {
+                mod_revision: index as i64 + 1,
+                value: vec![7; *size].into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let header = Some(pb::ResponseHeader { revision: 9, ..Default::default() });
+        let events = sizes.iter().enumerate().map(event).collect();
+        pb::WatchResponse { header, watch_id: 3, events, ..Default::default() }
+    }
+
+    proptest! {
+        #[test]
+        fn parts_fit_and_together_are_the_whole(sizes in prop::collection::vec(0..400_usize, 1..40), max in 50..900_usize) {
+            let whole = answer(&sizes);
+            let mut parts = VecDeque::new();
+            split(whole.clone(), max, &mut parts);
+            for (index, part) in parts.iter().enumerate() {
+                prop_assert_eq!(part.fragment, index + 1 < parts.len());
+                prop_assert!(part.encoded_len() <= max || part.events.len() == 1, "{} > {}", part.encoded_len(), max);
+                prop_assert_eq!((&part.header, part.watch_id), (&whole.header, 3));
+                prop_assert!(!part.events.is_empty());
+            }
+            let events: Vec<_> = parts.into_iter().flat_map(|part| part.events).collect();
+            prop_assert_eq!(events, whole.events);
+        }
+    }
+}

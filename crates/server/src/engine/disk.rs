@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use synod_machine::Ticket;
+use synod_storage::wal::format::frame_bytes;
 use synod_storage::wal::{Log, LogError, RecordNumber};
 
 use super::inbox::Inbox;
@@ -45,9 +46,9 @@ pub fn run(mut log: Log, inbox: &Inbox<DiskWork>, shared: &Arc<Shared>) -> Resul
         for work in work.drain(..) {
             match work {
                 DiskWork::Append { first, writes } => {
-                    let numbers = log.append(&writes)?;
-                    assert_eq!(numbers.start.0, first.0, "a ticket is its record's number");
-                    last = Some(Ticket(numbers.end.0 - 1));
+                    assert_eq!(log.next_number().0, first.0, "a ticket is its record's number");
+                    append(&mut log, &writes)?;
+                    last = Some(Ticket(log.next_number().0 - 1));
                 }
                 DiskWork::Forget { before } => forget = Some(before),
             }
@@ -63,4 +64,22 @@ pub fn run(mut log: Log, inbox: &Inbox<DiskWork>, shared: &Arc<Shared>) -> Resul
             log.forget(RecordNumber(before.0))?;
         }
     }
+}
+
+/// Appends in batches that a segment can hold.
+fn append(log: &mut Log, writes: &[Bytes]) -> Result<(), LogError> {
+    let bytes_max = log.options().batch_bytes_max();
+    let mut rest = writes;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|write| {
+            bytes += frame_bytes(write.len());
+            bytes <= bytes_max
+        });
+        // One that fits nowhere is appended alone, and refused with a reason.
+        let (batch, later) = rest.split_at(fits.count().max(1));
+        log.append(batch)?;
+        rest = later;
+    }
+    Ok(())
 }

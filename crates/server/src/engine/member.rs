@@ -165,7 +165,7 @@ impl Member {
             let (number, bytes) = record?;
             saved.push(wire::decode_write(bytes).ok_or(StartError::Record { record: number.0 })?);
         }
-        let next = Ticket(log.next().0);
+        let next = Ticket(log.next_number().0);
 
         let options = FjallOptions { cache_bytes: config.cache_bytes, ..FjallOptions::default() };
         let engine = FjallKv::open(&directory.join("store"), options)?;

@@ -220,7 +220,7 @@ async fn a_request_may_have_so_many_bytes_and_a_message_a_little_more() {
     refused(kv.put(value(1_600_000)).await, errors::REQUEST_TOO_LARGE);
     let status = kv.put(value(2_200_000)).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
-    assert_eq!(status.message(), "grpc: received message larger than max (2200009 vs. 2097152)");
+    assert_eq!(status.message(), "grpc: received message larger than max (2200008 vs. 2097152)");
     kv.put(value(10)).await.unwrap();
 }
 

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod decode;
 mod hostile;
 mod kv;
 mod lease;

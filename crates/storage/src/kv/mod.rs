@@ -18,12 +18,12 @@
 mod memory;
 mod tree;
 
-#[cfg(any())]
+#[cfg(feature = "disk")]
 mod fjall;
 
 use bytes::Bytes;
 
-#[cfg(any())]
+#[cfg(feature = "disk")]
 pub use self::fjall::{FjallKv, FjallOptions};
 pub use self::memory::{MemoryKv, MemorySnapshot};
 
@@ -210,12 +210,7 @@ pub trait Reader {
     }
 
     /// The entry of `span` that a scan in that direction would give first.
-    fn first(
-        &self,
-        space: Space,
-        span: Span,
-        direction: Direction,
-    ) -> Result<Option<Entry>, KvError> {
+    fn first(&self, space: Space, span: Span, direction: Direction) -> Result<Option<Entry>, KvError> {
         self.scan(space, span, direction).next().transpose()
     }
 }

@@ -6,7 +6,11 @@
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::{Revision, StoreError, View, record::STATE_KEY, versions::{Found, visible_versions}};
+use super::{
+    Revision, StoreError, View,
+    record::STATE_KEY,
+    versions::{Found, visible_versions},
+};
 use crate::kv::{Direction, Reader, Space, Span};
 
 /// A hash of the versions up to a revision.

@@ -59,7 +59,11 @@ impl<S: Reader> View<S> {
             return Ok(page);
         }
         let (mut bytes, mut changes, mut at) = (0, 0, from);
-        for entry in self.snapshot.scan(Space::Log, Logged::span(Position { main: from, sub: 0 }, end), Direction::Forward) {
+        for entry in self.snapshot.scan(
+            Space::Log,
+            Logged::span(Position { main: from, sub: 0 }, end),
+            Direction::Forward,
+        ) {
             let change = Logged::decode(entry?).map_err(damaged(Space::Log))?;
             let full = page.events.len() >= limits.events_max
                 || bytes >= limits.bytes_max

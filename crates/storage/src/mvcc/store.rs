@@ -92,7 +92,12 @@ impl<K: Kv> Store<K> {
     ///
     /// # Panics
     /// If `index` is not beyond the last one: applying twice is the caller's bug, and would corrupt this replica silently.
-    pub fn apply(&mut self, index: u64, operation: &Operation, events: Events) -> Result<Applied, StoreError> {
+    pub fn apply(
+        &mut self,
+        index: u64,
+        operation: &Operation,
+        events: Events,
+    ) -> Result<Applied, StoreError> {
         self.skip(index);
         self.overlay.begin();
         match self.execute(operation, events) {

@@ -1,7 +1,8 @@
 //! What the log needs of a file system, as two small traits, and the real one behind them.
 //!
-//! The traits are the seam where tests put a disk that loses unsynced sectors, fails a sync or is full. They promise no more than
-//! a file system does: a write is durable after [`File::sync`] of that file, a name after [`Directory::sync`].
+//! The traits are the seam where tests put a disk that loses unsynced sectors, fails a sync or is full. They
+//! promise no more than a file system does: a write is durable after [`File::sync`] of that file, a name
+//! after [`Directory::sync`].
 
 use super::error::LogError;
 use super::format::BLOCK_BYTES;
@@ -16,7 +17,8 @@ pub trait Directory: Send + Sync + fmt::Debug {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Creates a file, empty, open for writing. A file of that name is emptied.
     fn create(&self, name: &str) -> io::Result<Box<dyn File>>;
-    /// Opens a file for writing in place. Writes are of whole blocks at multiples of [`BLOCK_BYTES`], from memory that is aligned so too.
+    /// Opens a file for writing in place. Writes are of whole blocks at multiples of [`BLOCK_BYTES`], from
+    /// memory that is aligned so too.
     fn open_to_write(&self, name: &str) -> io::Result<Box<dyn File>>;
     /// Opens a file for reading.
     fn open_to_read(&self, name: &str) -> io::Result<Box<dyn File>>;
@@ -42,7 +44,8 @@ pub trait File: Send + Sync + fmt::Debug {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// Writes all of `bytes`, which are whole blocks. A short write goes on from the last whole block, so that direct writes stay aligned.
+/// Writes all of `bytes`, which are whole blocks. A short write goes on from the last whole block, so that
+/// direct writes stay aligned.
 pub(super) fn write_blocks(file: &dyn File, bytes: &[u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {
@@ -205,7 +208,8 @@ mod direct {
     use std::fs;
     use std::path::Path;
 
-    /// Whether a direct write to this file succeeds. Some file systems refuse the open, others only the write.
+    /// Whether a direct write to this file succeeds. Some file systems refuse the open, others only the
+    /// write.
     #[cfg(target_os = "linux")]
     pub fn works(probe: &Path) -> bool {
         let mut options = fs::OpenOptions::new();

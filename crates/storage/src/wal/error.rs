@@ -32,7 +32,8 @@ pub enum LogError {
     },
     /// A segment file cannot belong where it lies.
     #[error(
-        "{file} is unusable at offset {offset}: {reason}. Check the disk, then restore this member from a snapshot or replace it"
+        "{file} is unusable at offset {offset}: {reason}. \
+         Check the disk, then restore this member from a snapshot or replace it"
     )]
     Unusable {
         /// The name of the segment file in the log directory.
@@ -44,7 +45,8 @@ pub enum LogError {
     },
     /// A segment was written by another version of the format.
     #[error(
-        "{file} has log format version {found}, this program reads version {supported}; use the version that wrote it"
+        "{file} has log format version {found}, this program reads version {supported}; \
+         use the version that wrote it"
     )]
     Version {
         /// The name of the segment file in the log directory.
@@ -70,8 +72,8 @@ pub enum LogError {
         /// The limit.
         bytes_max: usize,
     },
-    /// The next segment could not be prepared, most often because the disk is full. Nothing was appended, nothing acknowledged is
-    /// affected, and the append may be tried again once there is room.
+    /// The next segment could not be prepared, most often because the disk is full. Nothing was appended,
+    /// nothing acknowledged is affected, and the append may be tried again once there is room.
     #[error("no room for the next log segment: {source}; nothing was appended, free space and try again")]
     NoSegment {
         /// Why the segment could not be prepared.

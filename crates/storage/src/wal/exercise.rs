@@ -1,7 +1,7 @@
 //! A target for fuzzing the scanner.
 //!
-//! Checksums stop a fuzzer at once if it mutates a segment as such. So the input is read as a small program: what records to write, and then
-//! what to do to the bytes. The property is checked on the spot.
+//! Checksums stop a fuzzer at once if it mutates a segment as such. So the input is read as a small program:
+//! what records to write, and then what to do to the bytes. The property is checked on the spot.
 
 use super::format::{
     DATA_OFFSET, FrameKind, Framer, LogId, RecordNumber, SEGMENT_BYTES_MIN, SegmentHeader, frame_bytes,
@@ -13,7 +13,8 @@ const SEGMENT_BYTES: usize = 2 * SEGMENT_BYTES_MIN;
 /// Writes records as `input` says, damages the segment as it says, and scans.
 ///
 /// # Panics
-/// If the scanner returns a record that was not written there, or fewer records than it says, or none of an undamaged segment.
+/// If the scanner returns a record that was not written there, or fewer records than it says, or none of an
+/// undamaged segment.
 pub fn exercise_scanner(input: &[u8]) {
     let header = SegmentHeader {
         log_id: LogId(11),

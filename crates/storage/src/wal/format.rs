@@ -1,7 +1,8 @@
 //! The bytes of a segment: its header and its frames. Pure: no file is touched here.
 //!
-//! All integers are little-endian. Nothing read from a disk is trusted: every decoder checks bounds first and checksums before
-//! it believes a length. What the layout is for, and which damage it tells apart, stands in the module above.
+//! All integers are little-endian. Nothing read from a disk is trusted: every decoder checks bounds first and
+//! checksums before it believes a length. What the layout is for, and which damage it tells apart, stands in
+//! the module above.
 
 use std::fmt;
 
@@ -98,8 +99,9 @@ impl SegmentHeader {
         area
     }
 
-    /// Reads the header from the beginning of a segment. A recycled segment whose new header was torn can hold two different
-    /// sound copies; the one with the higher sequence counts, because it was written later.
+    /// Reads the header from the beginning of a segment. A recycled segment whose new header was torn can
+    /// hold two different sound copies; the one with the higher sequence counts, because it was written
+    /// later.
     pub fn decode(segment: &[u8]) -> Result<SegmentHeader, HeaderDamage> {
         let copies = [decode_copy(segment, 0), decode_copy(segment, BLOCK_BYTES)];
         match copies {
@@ -147,7 +149,8 @@ fn header_checksum(copy: &[u8; HEADER_BYTES]) -> u32 {
 pub enum FrameKind {
     /// A record; the frame's index is its number less the segment's first.
     Record,
-    /// The payload is a record number: all before it was durable when this was written. The index is that of the next record.
+    /// The payload is a record number: all before it was durable when this was written. The index is that of
+    /// the next record.
     Mark,
     /// A mark that was written when the log was closed in good order: no frame follows it in this segment.
     Closed,
@@ -186,6 +189,17 @@ pub struct Frame<'a> {
     pub end: usize,
 }
 
+/// What a frame's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameOutline {
+    /// What the frame carries.
+    pub kind: FrameKind,
+    /// As in [`Frame`].
+    pub index: u32,
+    /// Where the next frame begins.
+    pub end: usize,
+}
+
 /// Why there is no valid frame at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameDamage {
@@ -202,7 +216,8 @@ pub enum FrameDamage {
     },
 }
 
-/// Encodes and verifies the frames of one segment: the frame checksum begins with the identity of the segment.
+/// Encodes and verifies the frames of one segment: the frame checksum begins with the identity of the
+/// segment.
 #[derive(Clone, Debug)]
 pub struct Framer {
     seed: crc32fast::Hasher,
@@ -221,7 +236,8 @@ impl Framer {
         Framer { seed, empty }
     }
 
-    /// The header of a frame that begins at `offset` of the segment. The payload follows it, then zeros up to a multiple of 8.
+    /// The header of a frame that begins at `offset` of the segment. The payload follows it, then zeros up to
+    /// a multiple of 8.
     ///
     /// # Panics
     /// If the payload is longer than [`RECORD_BYTES_MAX`]; the caller has checked.
@@ -257,7 +273,19 @@ impl Framer {
         Ok(Frame { kind: header.kind, index: header.index, payload, end })
     }
 
-    /// The bit, counted from `offset`, that must be flipped for the frame header at `offset` to verify; none if one is not enough.
+    /// What the frame header at `offset` says, if it verifies; the payload is not looked at.
+    #[must_use]
+    pub fn outline(&self, segment: &[u8], offset: usize) -> Option<FrameOutline> {
+        let header = self.sound_header(segment, offset)?;
+        Some(FrameOutline {
+            kind: header.kind,
+            index: header.index,
+            end: offset + frame_bytes(header.length),
+        })
+    }
+
+    /// The bit, counted from `offset`, that must be flipped for the frame header at `offset` to verify; none
+    /// if one is not enough.
     #[must_use]
     pub fn flipped_header_bit(&self, segment: &[u8], offset: usize) -> Option<usize> {
         let found: &[u8; FRAME_HEADER_BYTES] = segment.get(offset..)?.first_chunk()?;
@@ -319,10 +347,11 @@ pub fn frame_bytes(payload_bytes: usize) -> usize {
     (FRAME_HEADER_BYTES + payload_bytes).next_multiple_of(FRAME_ALIGNMENT_BYTES)
 }
 
-/// The bit of a payload of `payload_bytes` whose flip changes its crc by `syndrome`; none if a single bit does not.
+/// The bit of a payload of `payload_bytes` whose flip changes its crc by `syndrome`; none if a single bit
+/// does not.
 ///
-/// A crc is linear: flipping a bit changes it by a constant that depends only on how far the bit is from the end. Walking back
-/// from the last bit, the constant is multiplied by x each step.
+/// A crc is linear: flipping a bit changes it by a constant that depends only on how far the bit is from the
+/// end. Walking back from the last bit, the constant is multiplied by x each step.
 #[must_use]
 pub fn flipped_payload_bit(payload_bytes: usize, syndrome: u32) -> Option<usize> {
     const POLYNOMIAL: u32 = 0xEDB8_8320;
@@ -393,7 +422,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_single_flip_of_a_payload_is_located(mut payload in prop::collection::vec(any::<u8>(), 1..600), at in any::<prop::sample::Index>()) {
+        fn any_single_flip_of_a_payload_is_located(
+            mut payload in prop::collection::vec(any::<u8>(), 1..600),
+            at in any::<prop::sample::Index>(),
+        ) {
             let before = crc32fast::hash(&payload);
             let bit = at.index(payload.len() * 8);
             payload[bit / 8] ^= 1 << (bit % 8);
@@ -401,7 +433,10 @@ mod tests {
         }
 
         #[test]
-        fn decoders_take_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..9000), offset in 0usize..10_000) {
+        fn decoders_take_any_bytes(
+            bytes in prop::collection::vec(any::<u8>(), 0..9000),
+            offset in 0usize..10_000,
+        ) {
             let _ = SegmentHeader::decode(&bytes);
             let _ = Framer::new(LogId(1), 1).decode(&bytes, offset);
             let _ = Framer::new(LogId(1), 1).flipped_header_bit(&bytes, offset);

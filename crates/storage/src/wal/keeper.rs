@@ -1,13 +1,14 @@
 //! Prepares segments ahead of need and disposes of old ones, beside the writer.
 //!
-//! Writing a segment full of zeros takes a tenth of a second and more; the writer must never wait for it. So one thread keeps the
-//! next segment ready, and does all other work on names too. Its rules:
+//! Writing a segment full of zeros takes a tenth of a second and more; the writer must never wait for it. So
+//! one thread keeps the next segment ready, and does all other work on names too. Its rules:
 //!
-//! - A segment gets its final name only after its zeros are durable: what has the name is safe to overwrite in place.
-//! - Segments are disposed of strictly oldest first, and each step is durable before the next begins. After any crash, what is
-//!   left is a suffix of the log. A step that fails is tried again before any later one.
-//! - A disposed segment becomes a spare (up to a limit) and saves the zeroing of a new one; stale frames in it cannot be
-//!   mistaken for new ones, see the format.
+//! - A segment gets its final name only after its zeros are durable: what has the name is safe to overwrite
+//!   in place.
+//! - Segments are disposed of strictly oldest first, and each step is durable before the next begins. After
+//!   any crash, what is left is a suffix of the log. A step that fails is tried again before any later one.
+//! - A disposed segment becomes a spare (up to a limit) and saves the zeroing of a new one; stale frames in
+//!   it cannot be mistaken for new ones, see the format.
 
 use super::buffer::AlignedBuffer;
 use super::directory::{Directory, File, write_blocks};
@@ -20,7 +21,8 @@ use std::thread;
 
 /// The file that is being filled with zeros.
 pub(super) const PREPARING_NAME: &str = "preparing.tmp";
-/// Zeros are written and synced in pieces of this size, so that the writer's own syncs do not wait long behind them.
+/// Zeros are written and synced in pieces of this size, so that the writer's own syncs do not wait long
+/// behind them.
 const PIECE_BYTES: usize = 1 << 20;
 
 /// The name of the segment file with this sequence.
@@ -76,7 +78,8 @@ impl Workshop {
     fn write_zeros(&self) -> io::Result<()> {
         let written = self.write_zeros_to(PREPARING_NAME);
         if written.is_err() {
-            // What little was written must not keep a full disk full. Should this fail too, the next attempt empties the file.
+            // What little was written must not keep a full disk full. Should this fail too, the next attempt
+            // empties the file.
             let _ = self.directory.remove(PREPARING_NAME);
         }
         written
@@ -142,14 +145,14 @@ pub(super) enum Keeper {
         requested: bool,
     },
     /// Works when asked, in the caller's thread: slower, and deterministic.
-    Inline(Workshop),
+    Inline { workshop: Workshop, prepared: Option<io::Result<Box<dyn File>>> },
 }
 
 impl Keeper {
     /// Puts the workshop to work.
     pub fn start(mut workshop: Workshop, background: bool) -> io::Result<Keeper> {
         if !background {
-            return Ok(Keeper::Inline(workshop));
+            return Ok(Keeper::Inline { workshop, prepared: None });
         }
         let (tasks, incoming) = mpsc::channel();
         let (outgoing, prepared) = mpsc::channel();
@@ -174,26 +177,34 @@ impl Keeper {
 
     /// Asks for segment `sequence` ahead of need.
     pub fn request(&mut self, sequence: u64) {
-        if let Keeper::Background { tasks: Some(tasks), requested, .. } = self {
-            *requested = tasks.send(Task::Prepare(sequence)).is_ok();
+        match self {
+            Keeper::Inline { workshop, prepared } => {
+                workshop.retire();
+                *prepared = Some(workshop.prepare(sequence));
+            }
+            Keeper::Background { tasks: Some(tasks), requested, .. } => {
+                *requested = tasks.send(Task::Prepare(sequence)).is_ok();
+            }
+            Keeper::Background { tasks: None, .. } => {}
         }
     }
 
-    /// Takes segment `sequence`, the one that was last requested; waits for it if it is not ready. After a failure it may be asked for again.
+    /// Takes segment `sequence`, the one that was last requested; waits for it if it is not ready. A failure
+    /// is handed out once: the next call tries again.
     pub fn take(&mut self, sequence: u64) -> io::Result<Box<dyn File>> {
-        if let Keeper::Background { requested: false, .. } = self {
+        let asked = match self {
+            Keeper::Inline { prepared, .. } => prepared.is_some(),
+            Keeper::Background { requested, .. } => *requested,
+        };
+        if !asked {
             self.request(sequence);
         }
+        let died = || Err(io::Error::other("the thread that prepares segments has died"));
         match self {
-            Keeper::Inline(workshop) => {
-                workshop.retire();
-                workshop.prepare(sequence)
-            }
+            Keeper::Inline { prepared, .. } => prepared.take().unwrap_or_else(died),
             Keeper::Background { prepared, requested, .. } => {
                 *requested = false;
-                prepared
-                    .recv()
-                    .unwrap_or_else(|_| Err(io::Error::other("the thread that prepares segments has died")))
+                prepared.recv().unwrap_or_else(|_| died())
             }
         }
     }
@@ -201,7 +212,7 @@ impl Keeper {
     /// Disposes of segments, given oldest first.
     pub fn retire(&mut self, sequences: Vec<u64>) {
         match self {
-            Keeper::Inline(workshop) => {
+            Keeper::Inline { workshop, .. } => {
                 workshop.retiring.extend(sequences);
                 workshop.retire();
             }

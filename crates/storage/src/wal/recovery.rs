@@ -1,8 +1,8 @@
 //! Reads a log directory back: which segments there are, whether they fit together, and the records in them.
 //!
-//! Opening reads the headers of all segments and the whole of the last one, which decides where the log ends. Earlier
-//! segments are read, verified and handed out one at a time while the caller iterates, so that recovery holds one segment in memory
-//! and reads each byte once.
+//! Opening reads the headers of all segments and the whole of the last one, which decides where the log ends.
+//! Earlier segments are read, verified and handed out one at a time while the caller iterates, so that
+//! recovery holds one segment in memory and reads each byte once.
 
 use super::directory::{Directory, read_start};
 use super::error::LogError;
@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 /// The records that a log held when it was opened, oldest first.
 ///
-/// Iterate to the end before the node goes on: damage in an earlier segment is found, and reported with its file and offset, when
-/// the iteration reaches it. Nothing follows an error. While this value lives, the log defers the removal of segments.
+/// Iterate to the end before the node goes on: damage in an earlier segment is found, and reported with its
+/// file and offset, when the iteration reaches it. Nothing follows an error. While this value lives, the log
+/// defers the removal of segments.
 #[derive(Debug)]
 pub struct Recovered {
     directory: Arc<dyn Directory>,
@@ -76,7 +77,8 @@ impl Recovered {
         self.clean
     }
 
-    /// Reads the last segment; the others wait until they are iterated over. Returns where the records of the last one end.
+    /// Reads the last segment; the others wait until they are iterated over. Returns where the records of the
+    /// last one end.
     pub(super) fn begin(
         directory: Arc<dyn Directory>,
         headers: &[SegmentHeader],
@@ -233,7 +235,8 @@ impl Survey {
             return Err(unusable(start.len() as u64, "it is shorter than any segment"));
         }
         let used = match self.headers.last() {
-            // The frame checksum begins with the log and the sequence: what was left behind by an earlier use does not verify.
+            // The frame checksum begins with the log and the sequence: what was left behind by an earlier use
+            // does not verify.
             Some(known) => Framer::new(known.log_id, sequence).decode(&start, DATA_OFFSET).is_ok(),
             // The first segment of a log is never a recycled one, so it is all zeros until it begins.
             None => start.iter().any(|byte| *byte != 0),

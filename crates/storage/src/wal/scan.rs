@@ -1,7 +1,8 @@
-//! Finds where the valid records of a segment end, and judges whether what follows is a torn tail or corruption.
+//! Finds where the valid records of a segment end, and judges whether what follows is a torn tail or
+//! corruption.
 //!
-//! The rules and the window that they leave open are written down in the module above. This file is their whole
-//! implementation, over bytes alone, so that the simulator and the fuzzer run what ships.
+//! The rules and the window that they leave open are written down in the module above. This file is their
+//! whole implementation, over bytes alone, so that the simulator and the fuzzer run what ships.
 
 use super::format::{
     DATA_OFFSET, FLIP_SEARCH_BYTES_MAX, FRAME_ALIGNMENT_BYTES, FRAME_HEADER_BYTES, FrameDamage, FrameKind,
@@ -19,7 +20,8 @@ pub struct Scan {
     pub durable_to: RecordNumber,
     /// The log was closed in good order at `end`.
     pub closed: bool,
-    /// Something other than unused space follows the prefix: it is the remains of writes that were never acknowledged, or stale bytes.
+    /// Something other than unused space follows the prefix: it is the remains of writes that were never
+    /// acknowledged, or stale bytes.
     pub torn: bool,
 }
 
@@ -71,8 +73,9 @@ pub enum Evidence {
 
 /// Reads the segment in `bytes`, whose header is `header`.
 ///
-/// `continues_at` is the first record of the segment that follows it, if one does: then all records before that one have to be
-/// here, and what lies behind them does not count. Without it this is the last segment, and a torn tail is cut.
+/// `continues_at` is the first record of the segment that follows it, if one does: then all records before
+/// that one have to be here, and what lies behind them does not count. Without it this is the last segment,
+/// and a torn tail is cut.
 pub fn scan(
     bytes: &[u8],
     header: &SegmentHeader,
@@ -173,23 +176,27 @@ fn judge(
     Ok(state)
 }
 
-/// Looks for sound frames behind the damage: a mark that calls the damaged record durable, and whether there is any frame at all.
+/// Looks for sound frames behind the damage: a mark that calls the damaged record durable, and whether there
+/// is any frame at all. Payloads of records are not read, so that the search takes one pass whatever the
+/// bytes are.
 fn search_behind(bytes: &[u8], framer: &Framer, state: &Scan, index: u32) -> (Option<Evidence>, bool) {
     let mut offset = state.end + FRAME_ALIGNMENT_BYTES;
     let mut any = false;
     while offset + FRAME_HEADER_BYTES <= bytes.len() {
-        let Ok(frame) = framer.decode(bytes, offset) else {
+        let Some(outline) = framer.outline(bytes, offset) else {
             offset += FRAME_ALIGNMENT_BYTES;
             continue;
         };
-        any |= frame.index >= index;
-        if frame.kind != FrameKind::Record {
-            let durable_to = RecordNumber(u64_at(frame.payload, 0));
+        any |= outline.index >= index;
+        if outline.kind != FrameKind::Record
+            && let Ok(mark) = framer.decode(bytes, offset)
+        {
+            let durable_to = RecordNumber(u64_at(mark.payload, 0));
             if durable_to > state.next {
                 return (Some(Evidence::Mark { mark: offset as u64, durable_to }), true);
             }
         }
-        offset = frame.end;
+        offset = outline.end;
     }
     (None, any)
 }
@@ -210,4 +217,49 @@ fn flipped_bit(bytes: &[u8], framer: &Framer, offset: usize, damage: FrameDamage
     let in_sector = &bytes[sector.max(offset)..(sector + SECTOR_BYTES).min(frame_end)];
     let lost_sector_explains = in_sector.iter().all(|byte| *byte == 0);
     (!lost_sector_explains).then_some(Evidence::FlippedBit { byte: byte as u64, bit: (bit % 8) as u8 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wal::format::{LogId, frame_bytes};
+
+    const HEADER: SegmentHeader =
+        SegmentHeader { log_id: LogId(1), sequence: 1, first: RecordNumber(10), segment_bytes: 16 << 10 };
+
+    fn segment(frames: &[(FrameKind, u32, &[u8])]) -> Vec<u8> {
+        let framer = Framer::new(HEADER.log_id, HEADER.sequence);
+        let mut bytes = HEADER.encode();
+        for (kind, index, payload) in frames {
+            let offset = bytes.len();
+            bytes.extend(framer.header(offset, *kind, *index, payload));
+            bytes.extend(*payload);
+            bytes.resize(offset + frame_bytes(payload.len()), 0);
+        }
+        bytes.resize(16 << 10, 0);
+        bytes
+    }
+
+    #[test]
+    fn sound_frames_that_break_the_order_are_refused() {
+        let skipped = segment(&[(FrameKind::Record, 0, b"a"), (FrameKind::Record, 2, b"b")]);
+        let refused = scan(&skipped, &HEADER, None).unwrap_err();
+        assert_eq!(refused.evidence, Evidence::OutOfOrder { expected: 1, found: 2 });
+        assert_eq!(refused.record, RecordNumber(11));
+
+        let mark = 12u64.to_le_bytes();
+        let ahead = segment(&[(FrameKind::Record, 0, b"a"), (FrameKind::Mark, 1, &mark)]);
+        let refused = scan(&ahead, &HEADER, None).unwrap_err();
+        assert!(matches!(refused.evidence, Evidence::Mark { durable_to: RecordNumber(12), .. }));
+    }
+
+    #[test]
+    fn a_segment_that_another_follows_must_reach_up_to_it() {
+        let frames = segment(&[(FrameKind::Record, 0, b"a"), (FrameKind::Record, 1, b"b")]);
+        assert_eq!(scan(&frames, &HEADER, Some(RecordNumber(12))).unwrap().next, RecordNumber(12));
+        // What lies behind the number that the next segment begins with was cut when that segment was begun.
+        assert_eq!(scan(&frames, &HEADER, Some(RecordNumber(11))).unwrap().next, RecordNumber(11));
+        let refused = scan(&frames, &HEADER, Some(RecordNumber(13))).unwrap_err();
+        assert_eq!(refused.evidence, Evidence::LaterSegment { first: RecordNumber(13) });
+    }
 }

@@ -1,6 +1,6 @@
 //! Random lives of a log, with power losses that keep any subset of the unsynced sectors, against a model.
 
-use crate::disk::MemoryDirectory;
+use crate::disk::{Faults, MemoryDirectory};
 use crate::{open, read};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ enum Step {
     Close,
     /// The process dies; the operating system keeps what was written.
     Kill,
+    /// The process dies between a write and its sync.
+    KillBeforeSync,
     /// The power goes; the number seeds which sectors survive, and how likely.
     PowerLoss(u64),
 }
@@ -29,6 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::Forget),
         1 => Just(Step::Close),
         1 => Just(Step::Kill),
+        1 => Just(Step::KillBeforeSync),
         3 => any::<u64>().prop_map(Step::PowerLoss),
     ]
 }
@@ -99,6 +102,14 @@ impl Life {
                 assert!(self.reopen(), "a closed log is clean");
             }
             Step::Kill => {
+                self.log = None;
+                self.reopen();
+            }
+            Step::KillBeforeSync => {
+                self.disk.set_faults(Faults { sync_fails: true, ..Faults::default() });
+                let unsynced = log.durable_to() < log.next_number();
+                assert_eq!(log.sync().is_err(), unsynced, "a sync fails if there is anything to sync");
+                self.disk.set_faults(Faults::default());
                 self.log = None;
                 self.reopen();
             }
@@ -173,4 +184,13 @@ fn a_log_that_crashes_at_every_start_does_not_grow() {
     let bytes: usize = life.disk.names().iter().map(|name| life.disk.get(name).len()).sum();
     let segments = life.disk.names().len();
     assert!(bytes < segments * (12 << 10) + (128 << 10), "{bytes} bytes in {segments} files");
+}
+
+#[test]
+fn a_log_that_only_ever_starts_does_not_grow() {
+    let mut life = Life::begin();
+    for round in 0..20 {
+        life.live(Step::PowerLoss(round));
+    }
+    assert!(life.disk.names().len() <= 5, "{:?}", life.disk.names());
 }

@@ -1,7 +1,7 @@
 //! A disk in memory that does what a disk may do, and no more than it must.
 //!
-//! What was synced survives a crash. Of what was not, any subset of sectors survives; of the changes to names, any prefix does, as a
-//! journaling file system keeps them. On demand it fails a write or a sync, writes short, or is full.
+//! What was synced survives a crash. Of what was not, any subset of sectors survives, and any subset of the
+//! changes to names. On demand it fails a write or a sync, writes short, or is full.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -37,6 +37,8 @@ pub struct Faults {
     pub capacity_bytes: Option<usize>,
     /// Directory syncs fail.
     pub directory_sync_fails: bool,
+    /// The file of this name can neither be renamed nor removed.
+    pub stuck_name: Option<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -72,15 +74,15 @@ impl MemoryDirectory {
         self.state().faults = faults;
     }
 
-    /// The power goes: `survives` is asked for each unsynced sector, each change of size and each change of a name.
+    /// The power goes: `survives` is asked for each unsynced sector, each change of size and each change of a
+    /// name.
     pub fn crash(&self, mut survives: impl FnMut() -> bool) {
         let mut state = self.state();
         let changes = std::mem::take(&mut state.name_changes);
         for change in changes {
-            if !survives() {
-                break;
+            if survives() {
+                change.apply(&mut state.durable_names);
             }
-            change.apply(&mut state.durable_names);
         }
         state.names = state.durable_names.clone();
         for file in &mut state.files {
@@ -126,6 +128,13 @@ impl MemoryDirectory {
         Ok(Box::new(MemoryFile { state: self.state.clone(), id }))
     }
 
+    fn check_name(&self, name: &str) -> io::Result<()> {
+        if self.state().faults.stuck_name.as_deref() == Some(name) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.open(name).map(|_| ())
+    }
+
     fn change_name(&self, change: NameChange) {
         let mut state = self.state();
         change.apply(&mut state.names);
@@ -140,8 +149,10 @@ impl NameChange {
                 names.insert(name.clone(), *id);
             }
             NameChange::Rename(from, to) => {
-                let id = names.remove(from).expect("changes of names apply in order");
-                names.insert(to.clone(), id);
+                // In a crash, the creation of the file may have been lost before.
+                if let Some(id) = names.remove(from) {
+                    names.insert(to.clone(), id);
+                }
             }
             NameChange::Remove(name) => {
                 names.remove(name);
@@ -208,13 +219,13 @@ impl Directory for MemoryDirectory {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.open(from)?;
+        self.check_name(from)?;
         self.change_name(NameChange::Rename(from.into(), to.into()));
         Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.open(name)?;
+        self.check_name(name)?;
         self.change_name(NameChange::Remove(name.into()));
         Ok(())
     }

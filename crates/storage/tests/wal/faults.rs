@@ -88,7 +88,7 @@ fn limits_are_answers_and_change_nothing() {
     let record_max = options().record_bytes_max();
     assert!(matches!(log.append(&[vec![0; record_max + 1]]), Err(LogError::TooLarge { .. })));
     assert!(matches!(log.append(&vec![vec![0; 9000]; 4]), Err(LogError::TooLarge { .. })));
-    assert_eq!(log.next(), RecordNumber::FIRST);
+    assert_eq!(log.next_number(), RecordNumber::FIRST);
     let largest = payload(3, record_max);
     for _ in 0..3 {
         log.append(&[&largest, &Vec::new()][..1]).unwrap();
@@ -114,8 +114,29 @@ fn segments_go_oldest_first_even_when_names_cannot_be_synced() {
     disk.set_faults(Faults::default());
     disk.crash(|| true);
     let (log, records) = reopen(&disk).unwrap();
-    assert_eq!(log.next(), durable_to);
+    assert_eq!(log.next_number(), durable_to);
     assert_eq!(records.last().unwrap(), &payload(149, 1000));
+}
+
+#[test]
+fn a_segment_that_cannot_go_keeps_the_later_ones() {
+    let disk = MemoryDirectory::new();
+    let (mut log, _) = open(&disk).unwrap();
+    for number in 0..150 {
+        log.append(&[payload(number, 1000)]).unwrap();
+    }
+    let durable_to = log.sync().unwrap();
+    let stuck: Vec<String> = disk.names().into_iter().filter(|name| name.ends_with(".wal")).take(1).collect();
+    disk.set_faults(Faults { stuck_name: Some(stuck[0].clone()), ..Faults::default() });
+    log.forget(durable_to).unwrap();
+    assert_eq!(reopen(&disk.image()).unwrap().1.len(), 150, "a gap would be refused");
+    disk.set_faults(Faults::default());
+    for number in 150..300 {
+        log.append(&[payload(number, 1000)]).unwrap();
+    }
+    log.sync().unwrap();
+    assert!(!disk.names().contains(&stuck[0]), "it goes with the next occasion");
+    assert!(reopen(&disk.image()).unwrap().1.len() < 300);
 }
 
 #[test]
@@ -128,8 +149,8 @@ fn nothing_is_removed_while_it_is_being_read() {
     log.close().unwrap();
     let (mut log, recovered) = open(&disk).unwrap();
     assert!(recovered.clean());
-    log.forget(log.next()).unwrap();
+    log.forget(log.next_number()).unwrap();
     assert_eq!(crate::read(recovered).unwrap().len(), 100);
-    log.forget(log.next()).unwrap();
-    assert_eq!(log.first(), log.next());
+    log.forget(log.next_number()).unwrap();
+    assert_eq!(log.first(), log.next_number());
 }

@@ -24,7 +24,7 @@ fn a_life_on_a_real_disk() {
         for number in 0..40 {
             let batch: Vec<Vec<u8>> = (0..10).map(|index| payload(number + index, 1 + 97 * number)).collect();
             log.append(&batch).unwrap();
-            assert_eq!(log.sync().unwrap(), log.next());
+            assert_eq!(log.sync().unwrap(), log.next_number());
             written.extend(batch);
         }
         assert!(log.segments() > 3);
@@ -35,7 +35,7 @@ fn a_life_on_a_real_disk() {
     let (mut log, recovered) = Log::open(&path, options()).unwrap();
     assert_eq!(recovered.next_number(), RecordNumber(1 + written.len() as u64));
     drop(recovered);
-    log.forget(log.next()).unwrap();
+    log.forget(log.next_number()).unwrap();
     drop(log);
     assert!(files(&path) <= 5, "{} files are left of a log that was forgotten", files(&path));
     let (_, recovered) = Log::open(&path, options()).unwrap();

@@ -102,7 +102,7 @@ mod tests {
         let members = parse_members(THREE, "etcd-cluster").expect("valid");
         let ids = members.iter().map(|member| format!("{:016x}", member.id)).collect::<Vec<_>>();
         assert_eq!(ids, ["8745a5834ba53da5", "44b7978cf0565ccb", "2f189111e6d7fa08"]);
-        assert_eq!(format!("{:016x}", cluster_id(&members, "etcd-cluster")), "PIN4");
+        assert_eq!(format!("{:016x}", cluster_id(&members, "etcd-cluster")), "65b405513d72bc76");
     }
 
     #[test]

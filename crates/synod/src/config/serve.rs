@@ -287,7 +287,7 @@ impl Reader<'_> {
         advertised: &[Url],
     ) -> Result<Vec<InitialMember>, ConfigError> {
         let mut setting = self.setting("initial-cluster");
-        if setting.origin == Origin::Default {
+        if !self.is_given("initial-cluster") {
             setting.value =
                 advertised.iter().map(|url| format!("{name}={url}")).collect::<Vec<_>>().join(",");
         }

@@ -1,0 +1,99 @@
+//! One endpoint: its name as given, and how to connect to it.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use tonic::transport::{Channel, ClientTlsConfig};
+
+use crate::failure::Failure;
+
+/// An endpoint of the cluster.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    name: String,
+    connector: tonic::transport::Endpoint,
+}
+
+impl Endpoint {
+    /// Reads `host:port`, `http://host:port` or `https://host:port`. Without a scheme, TLS is used if there are
+    /// certificates; `http` never uses it and `https` always.
+    pub fn parse(name: &str, tls: Option<&ClientTlsConfig>, dial_timeout: Duration) -> Result<Self, Failure> {
+        let expected = |problem: &str| {
+            Failure::usage(format!(
+                "--endpoints {name:?}: {problem}; expected host:port, http://host:port or https://host:port"
+            ))
+        };
+        let (scheme, address) = match name.split_once("://") {
+            None => (if tls.is_some() { "https" } else { "http" }, name),
+            Some(("http", address)) => ("http", address),
+            Some(("https", address)) => ("https", address),
+            Some(("unix" | "unixs", _)) => {
+                return Err(expected("sockets of the file system are not supported yet"));
+            }
+            Some((other, _)) => return Err(expected(&format!("the scheme {other:?} is not known"))),
+        };
+        let address = address.strip_suffix('/').unwrap_or(address);
+        let port = address.rsplit_once(':').map(|(_, port)| port);
+        if port.is_none_or(|port| port.parse::<u16>().is_err()) || address.starts_with(':') {
+            return Err(expected("there is no host and port"));
+        }
+        let connector = tonic::transport::Endpoint::from_shared(format!("{scheme}://{address}"))
+            .map_err(|error| expected(&error.to_string()))?
+            .user_agent(concat!("synod/", env!("CARGO_PKG_VERSION")))
+            .map_err(|error| expected(&error.to_string()))?
+            .connect_timeout(dial_timeout)
+            .tcp_nodelay(true);
+        let connector = match (scheme, tls) {
+            ("https", tls) => connector.tls_config(tls.cloned().unwrap_or_default()).map_err(|error| {
+                Failure::usage(format!("the certificates cannot be used: {}", reason(&error)))
+            })?,
+            _ => connector,
+        };
+        Ok(Self { name: name.to_owned(), connector })
+    }
+
+    /// The name as its user wrote it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Connects; the error is the reason alone.
+    pub async fn connect(&self) -> Result<Channel, String> {
+        self.connector.connect().await.map_err(|error| reason(&error))
+    }
+}
+
+/// The innermost cause of a transport error, which is the one that says something.
+fn reason(error: &tonic::transport::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    let mut source = error.source();
+    while let Some(error) = source {
+        innermost = error;
+        source = error.source();
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_forms_that_etcdctl_reads() {
+        for name in
+            ["127.0.0.1:2379", "localhost:1", "[::1]:2379", "http://a:1", "http://a:1/", "https://a:1"]
+        {
+            let endpoint = Endpoint::parse(name, None, Duration::from_secs(1)).expect(name);
+            assert_eq!(endpoint.name(), name);
+        }
+    }
+
+    #[test]
+    fn refuses_others_with_what_was_expected() {
+        for name in ["a", ":2379", "a:b", "unix://a:1", "ftp://a:1", "http://"] {
+            let failure = Endpoint::parse(name, None, Duration::from_secs(1)).expect_err(name);
+            assert_eq!(failure.exit, crate::failure::Exit::Usage);
+            assert!(failure.sentence.expect("said").contains("expected host:port"), "{name}");
+        }
+    }
+}
