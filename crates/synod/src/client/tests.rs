@@ -128,7 +128,8 @@ async fn certificates_are_shown_and_checked() {
     };
     let trusting = Client::new(&options(Some(&server_certificate), server.endpoint.clone())).expect("valid");
     assert_eq!(read(&trusting).await, Ok(()));
-    let distrustful = Client::new(&options(Some(&client_certificate), server.endpoint.clone())).expect("valid");
+    let distrustful =
+        Client::new(&options(Some(&client_certificate), server.endpoint.clone())).expect("valid");
     assert_eq!(read(&distrustful).await.expect_err("another authority").exit, Exit::Unreachable);
     let plain = Client::new(&options(Some(&server_certificate), format!("http://{}", server.endpoint)));
     assert_eq!(read(&plain.expect("valid")).await.expect_err("no TLS").exit, Exit::Unreachable);
