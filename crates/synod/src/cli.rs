@@ -63,7 +63,12 @@ pub struct GlobalOptions {
         value_delimiter = ',',
         help_heading = "Connection"
     )]
-    #[arg(default_value = "127.0.0.1:2379", hide_default_value = true, value_name = "HOST:PORT", hide_env = true)]
+    #[arg(
+        default_value = "127.0.0.1:2379",
+        hide_default_value = true,
+        value_name = "HOST:PORT",
+        hide_env = true
+    )]
     endpoints: Vec<String>,
     /// Authorities of the servers' certificates (PEM)
     #[arg(
@@ -111,7 +116,7 @@ pub struct GlobalOptions {
     /// Form of the answer: simple, json, fields or table [simple]
     #[arg(short = 'w', long, global = true, env = "ETCDCTL_WRITE_OUT", value_name = "FORM")]
     #[arg(value_enum, default_value = "simple", hide_default_value = true, hide_possible_values = true)]
-    #[arg( help_heading = "Output", hide_env = true)]
+    #[arg(help_heading = "Output", hide_env = true)]
     write_out: Format,
     /// Show keys and values byte by byte, as \x6b\x65\x79
     #[arg(

@@ -55,7 +55,9 @@ async fn a_read_goes_on_to_the_next_endpoint_and_a_write_does_not() {
     let client = client(&[&first.endpoint, &second.endpoint], LONG);
     assert_eq!(read(&client).await, Ok(()));
     assert_eq!((first.requests(), second.requests()), (1, 1));
-    assert_eq!(write(&client).await.expect_err("not repeated").exit, Exit::Unreachable);
+    let failure = write(&client).await.expect_err("not repeated");
+    assert_eq!(failure.exit, Exit::Unreachable);
+    assert!(failure.sentence.expect("said").ends_with("; whether the write has happened is not known"));
     assert_eq!((first.requests(), second.requests()), (2, 1));
 }
 
@@ -104,8 +106,8 @@ fn certificate(directory: &std::path::Path, name: &str) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
-/// The server demands a certificate of its clients, and every endpoint is given without a scheme: certificates alone make
-/// the client use TLS.
+/// The server demands a certificate of its clients, and every endpoint is given without a scheme:
+/// certificates alone make the client use TLS.
 #[tokio::test]
 async fn certificates_are_shown_and_checked() {
     use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
@@ -128,7 +130,8 @@ async fn certificates_are_shown_and_checked() {
     };
     let trusting = Client::new(&options(Some(&server_certificate), server.endpoint.clone())).expect("valid");
     assert_eq!(read(&trusting).await, Ok(()));
-    let distrustful = Client::new(&options(Some(&client_certificate), server.endpoint.clone())).expect("valid");
+    let distrustful =
+        Client::new(&options(Some(&client_certificate), server.endpoint.clone())).expect("valid");
     assert_eq!(read(&distrustful).await.expect_err("another authority").exit, Exit::Unreachable);
     let plain = Client::new(&options(Some(&server_certificate), format!("http://{}", server.endpoint)));
     assert_eq!(read(&plain.expect("valid")).await.expect_err("no TLS").exit, Exit::Unreachable);
