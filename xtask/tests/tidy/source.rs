@@ -233,7 +233,7 @@ fn comments_and_literals_are_blanked() {
     let samples = [
         ("a // b\nc", "a     \nc"),
         ("a /* b /* c */ d */ e", "a                   e"),
-        (r#"f("un\"wrap()") g"#, "f(             ) g"),
+        ("f(\"\\\"(\") g", "f(     ) g"),
         (r##"r#"x"# y"##, "       y"),
         ("r#type z", "r#type z"),
         ("'a' 'é' '\\'' '\\n' &'life x", "    \u{20}   \u{20}         &'life x"),
