@@ -5,6 +5,7 @@
 use clap::{Parser, Subcommand};
 
 mod ci;
+mod compare_cli;
 mod fuzz;
 mod repository;
 
@@ -19,12 +20,18 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Ci(ci::Ci),
+    /// Compare the output of synod with etcdctl's, against a real etcd.
+    CompareCli {
+        /// What the comparison takes; see `--help` there
+        words: Vec<String>,
+    },
     Fuzz(fuzz::Fuzz),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ci(command) => command.run(),
+        Command::CompareCli { words } => compare_cli::run(&words),
         Command::Fuzz(command) => command.run(),
     }
 }

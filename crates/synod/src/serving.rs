@@ -1,4 +1,5 @@
-//! Running members in this process: from a checked configuration to a server, until the process is told to stop.
+//! Running members in this process: from a checked configuration to a server, until the process is told to
+//! stop.
 
 use std::path::PathBuf;
 

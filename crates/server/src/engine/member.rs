@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use synod_database::{
     Attributes, Command, Consistency, GroupId, Node, NodeConfig, Query, Replica, ReplicaConfig, Replicas,
-    ShardConfig, raft, wire,
+    ShardConfig, Write, raft, wire,
 };
 use synod_machine::{NodeId, Ticket};
 use synod_storage::kv::{FjallKv, FjallOptions, KvError};
@@ -102,6 +102,16 @@ pub enum StartError {
         /// Where the log should be.
         path: PathBuf,
     },
+    /// The store has lost what it once had durably.
+    #[error(
+        "the store has entries up to {applied} but the log begins after {base}: the store is damaged; remove the member from the cluster and add it anew"
+    )]
+    StoreLost {
+        /// The last entry that the store has.
+        applied: u64,
+        /// The last entry that the log has let go.
+        base: u64,
+    },
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -185,6 +195,8 @@ impl Member {
         if boot.applied.index.0 > 0 && saved.is_empty() {
             return Err(StartError::LogLost { path: log_path });
         }
+
+        check_reach(&saved, boot.applied.index)?;
 
         let shard = ShardConfig::new(consensus(&config)?);
         let node = Node::new(NodeConfig { me, groups: vec![(group, shard, boot)] });
@@ -405,6 +417,18 @@ fn consensus(config: &MemberConfig) -> Result<raft::Config, StartError> {
     };
     raft.validate().map_err(|error| StartError::Config(error.to_string()))?;
     Ok(raft)
+}
+
+/// A store that lost its newest part must not go on where the log no longer has what it lost.
+fn check_reach(saved: &[Write], applied: raft::Index) -> Result<(), StartError> {
+    let bases = saved.iter().filter_map(|write| match write {
+        Write::Raft { write: raft::Write::Base(point) | raft::Write::Reset(point), .. } => Some(point.index),
+        _ => None,
+    });
+    match bases.max().filter(|base| *base > applied) {
+        Some(base) => Err(StartError::StoreLost { applied: applied.0, base: base.0 }),
+        None => Ok(()),
+    }
 }
 
 /// Makes the directory this member's, or checks that it is.

@@ -1,7 +1,8 @@
 //! `synod dev`: a cluster in one process, on this machine, to try and to develop against.
 //!
-//! Its members are as separate as processes would be: stores of their own, real sockets between them. Member i (from 0)
-//! serves clients on the port P + 2i and other members on P + 2i + 1, where P is the port of `--listen`.
+//! Its members are as separate as processes would be: stores of their own, real sockets between them. Member
+//! i (from 0) serves clients on the port P + 2i and other members on P + 2i + 1, where P is the port of
+//! `--listen`.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -32,7 +33,8 @@ const NODES_MAX: i64 = 9;
 #[command(help_template = crate::cli::TEMPLATE, before_help = EXAMPLES)]
 pub struct Arguments {
     /// How many members
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=NODES_MAX), value_name = "N")]
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=NODES_MAX))]
     nodes: u16,
     /// Where the data lies; by default in a directory of your own, which is printed
     #[arg(long, value_name = "DIR")]
@@ -55,7 +57,7 @@ pub struct DevConfig {
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let config = plan(&arguments, |name| std::env::var_os(name))?;
     check_ports(&config)?;
-    if arguments.nodes % 2 == 0 {
+    if arguments.nodes.is_multiple_of(2) {
         let tolerated = (arguments.nodes - 1) / 2;
         note(format_args!(
             "Note: {} members can lose {tolerated}, no more than one fewer could",
@@ -143,7 +145,8 @@ fn plan(arguments: &Arguments, variable: impl Fn(&str) -> Option<OsString>) -> R
     Ok(DevConfig { data, members })
 }
 
-/// A directory of this user's own; clusters of another size or on other ports have another, for they cannot share one.
+/// A directory of this user's own; clusters of another size or on other ports have another, for they cannot
+/// share one.
 fn default_data(
     arguments: &Arguments,
     variable: impl Fn(&str) -> Option<OsString>,

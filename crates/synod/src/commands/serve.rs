@@ -70,7 +70,8 @@ fn start(config: ServeConfig) -> Result<Exit, Failure> {
     })
 }
 
-/// Finds out what would stop the member only later: certificates that cannot be read, a directory that is not ours.
+/// Finds out what would stop the member only later: certificates that cannot be read, a directory that is not
+/// ours.
 fn check_files(config: &ServeConfig) -> Result<(), Failure> {
     let tls = config.client_tls.iter().chain(&config.peer_tls);
     let files = tls
@@ -81,7 +82,8 @@ fn check_files(config: &ServeConfig) -> Result<(), Failure> {
     refuse_data_of_etcd(&config.data_dir)
 }
 
-/// etcd's files look like nothing that Synod knows; better to say so than to begin an empty store beside them.
+/// etcd's files look like nothing that Synod knows; better to say so than to begin an empty store beside
+/// them.
 pub fn refuse_data_of_etcd(directory: &Path) -> Result<(), Failure> {
     if directory.join("member").join("snap").join("db").exists() {
         return Err(Failure::usage(format!(
