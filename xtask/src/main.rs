@@ -5,8 +5,12 @@
 
 use clap::{Parser, Subcommand};
 
+mod ci;
 mod cluster;
+mod compare_cli;
+mod fuzz;
 mod interop;
+mod repository;
 mod torture;
 
 /// Helpers for those who work on Synod.
@@ -19,12 +23,22 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Ci(ci::Ci),
+    /// Compare the output of synod with etcdctl's, against a real etcd.
+    CompareCli {
+        /// What the comparison takes; see `--help` there
+        words: Vec<String>,
+    },
+    Fuzz(fuzz::Fuzz),
     Interop(interop::Interop),
     Torture(torture::Torture),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Ci(command) => command.run(),
+        Command::CompareCli { words } => compare_cli::run(&words),
+        Command::Fuzz(command) => command.run(),
         Command::Interop(command) => command.run(),
         Command::Torture(command) => command.run(),
     }

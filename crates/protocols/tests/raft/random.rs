@@ -50,7 +50,6 @@ pub struct Run {
     reads: BTreeMap<u64, Index>,
     pub reads_served: u64,
     pub stale: Option<String>,
-    pub rate_ppm: BTreeMap<NodeId, u64>,
 }
 
 const MEMBERS: u64 = 5;
@@ -74,10 +73,13 @@ impl Run {
             check_quorum: !random.one_in(3),
             ..Config::default()
         };
+        // Without either, a removed node that does not know it deposes leaders for ever (paper, section 6).
+        config.check_quorum |= !config.pre_vote;
         config.quiesce = config.pre_vote && random.one_in(2);
         change(&mut config);
         cluster.sync_at_once = false;
         cluster.work_at_once = false;
+        cluster.chunk_commands = 5 + random.below(30) as usize;
         let size = 1 + random.below(MEMBERS);
         let voters = Configuration::of((1..=size.max(3)).map(NodeId));
         for id in 1..=MEMBERS {
@@ -92,11 +94,10 @@ impl Run {
             deadlines: BTreeMap::new(),
             next: 0,
             crashes: true,
-            loss: 8,
+            loss: 4 + seed % 40,
             reads: BTreeMap::new(),
             reads_served: 0,
             stale: None,
-            rate_ppm: BTreeMap::new(),
         }
     }
 
@@ -108,7 +109,7 @@ impl Run {
         }
         self.heal();
         let goal = self.highest_commit();
-        for _ in 0..20_000 {
+        for _ in 0..30_000 {
             self.event();
             self.verdict()?;
             if self.caught_up(goal) {
@@ -153,14 +154,14 @@ impl Run {
         match self.random.below(if self.crashes { 100 } else { 60 }) {
             0..=19 => self.sync_one(),
             20..=27 => self.work_one(),
-            28..=35 => self.command(),
-            60..=62 => self.crash_or_restart(),
-            63..=64 => self.cut(),
-            65 => self.cluster.cut.clear(),
-            66..=67 => self.compact(),
-            68 => self.configure(),
-            69 => self.transfer(),
-            70 => self.link(),
+            28..=35 if self.crashes || self.random.one_in(8) => self.command(),
+            60 => self.crash_or_restart(),
+            61 if self.random.one_in(3) => self.cut(),
+            62 if self.random.one_in(4) => self.cluster.cut.clear(),
+            63 => self.compact(),
+            64 if self.random.one_in(2) => self.configure(),
+            65 if self.random.one_in(3) => self.transfer(),
+            66 if self.random.one_in(2) => self.link(),
             _ => self.time(),
         }
         self.gather();
@@ -268,7 +269,7 @@ impl Run {
         let id = self.any();
         if self.cluster.raft(id).is_none() {
             self.cluster.start(id);
-        } else {
+        } else if self.random.one_in(3) || self.cluster.leader() == Some(id) {
             if self.random.one_in(2) {
                 self.cluster.persist(id);
             }
@@ -330,14 +331,16 @@ impl Run {
     }
 }
 
+const SEEDS: u64 = 400;
+
 #[test]
 fn hostile_worlds_keep_every_invariant_and_heal() {
     let mut exercised: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut served = 0;
-    for seed in 0..150 {
+    for seed in 0..SEEDS {
         let mut run = Run::new(seed, |_| {});
         if let Err(sentence) = run.run(4000) {
-            panic!("seed {seed}: {sentence}");
+            panic!("seed {seed}: {sentence}\n{}", portrait(&run));
         }
         served += run.reads_served;
         for (name, count) in &run.cluster.notes {
@@ -356,4 +359,55 @@ fn hostile_worlds_keep_every_invariant_and_heal() {
     }
     assert!(served > 0, "no read was served");
     println!("{exercised:?}, reads served: {served}");
+}
+
+/// The first seed that shows a flaw, and what it shows.
+fn hunt(seeds: u64, flaw: impl Fn(&mut Flaws)) -> Option<(u64, String)> {
+    (0..seeds).find_map(|seed| {
+        let mut run = Run::new(seed, |config| flaw(&mut config.flaws));
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run(4000)));
+        match ran {
+            Ok(Ok(())) => None,
+            // Slow is not wrong: only what must never happen shows a flaw.
+            Ok(Err(sentence)) if sentence.starts_with("liveness") => None,
+            Ok(Err(sentence)) => Some((seed, sentence)),
+            Err(_) => Some((seed, String::from("an assertion failed"))),
+        }
+    })
+}
+
+/// Counting entries of an older term has a script of its own (`scripts/figure_8_flawed`): chance seldom builds that story.
+#[test]
+fn every_flaw_is_found() {
+    let flaws: [(&str, fn(&mut Flaws)); 6] = [
+        ("reply_before_durable", |flaws| flaws.reply_before_durable = true),
+        ("forget_vote", |flaws| flaws.forget_vote = true),
+        ("read_without_quorum", |flaws| flaws.read_without_quorum = true),
+        ("vote_for_stale_log", |flaws| flaws.vote_for_stale_log = true),
+        ("skip_joint", |flaws| flaws.skip_joint = true),
+        ("append_without_check", |flaws| flaws.append_without_check = true),
+    ];
+    for (name, flaw) in flaws {
+        let found = hunt(500, flaw);
+        println!("{name}: {found:?}");
+        assert!(found.is_some(), "{name} was not found in 500 runs");
+    }
+}
+
+/// What the nodes of a run look like, for the person who reads a failure.
+fn portrait(run: &Run) -> String {
+    let mut text = format!("at {}\n", run.cluster.now);
+    for (id, node) in &run.cluster.nodes {
+        let mut view = View::default();
+        match &node.raft {
+            Some(raft) => raft.inspect(&mut view),
+            None => view.show("down", true),
+        }
+        text.push_str(&format!("{id}"));
+        for (name, value) in view.entries {
+            text.push_str(&format!(" {name}={value}"));
+        }
+        text.push_str(&format!(" timers={:?} jobs={:?}\n", node.timers, node.jobs));
+    }
+    text
 }

@@ -1,7 +1,7 @@
 //! JSON as Go's encoder writes it: fields in declaration order, bytes in base64, `<`, `>` and `&` escaped.
 //!
-//! An object is built field by field. The plain methods omit zero values, as fields tagged `omitempty` are; those named
-//! `…_always` keep them.
+//! An object is built field by field. The plain methods omit zero values, as fields tagged `omitempty` are;
+//! those named `…_always` keep them.
 
 use std::fmt::Write as _;
 
@@ -72,15 +72,6 @@ impl Object {
         if value.is_empty() { self } else { self.raw(name, &bytes(value)) }
     }
 
-    /// The fields of another object, as if they stood here.
-    pub fn inline(mut self, other: Self) -> Self {
-        if let Some(fields) = other.0.strip_prefix('{') {
-            self.0.push(if self.0.is_empty() { '{' } else { ',' });
-            self.0.push_str(fields);
-        }
-        self
-    }
-
     /// The finished object.
     pub fn finish(mut self) -> String {
         self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
@@ -138,8 +129,7 @@ mod tests {
             Object::new().number("a", 0).number_always("b", 0).switch("c", false).text("d", "").list("e", []);
         assert_eq!(object.finish(), r#"{"b":0}"#);
         assert_eq!(Object::new().finish(), "{}");
-        let outer =
-            Object::new().inline(Object::new().number("a", u64::MAX)).inline(Object::new()).number("b", -1);
-        assert_eq!(outer.finish(), r#"{"a":18446744073709551615,"b":-1}"#);
+        let object = Object::new().number("a", u64::MAX).number("b", -1);
+        assert_eq!(object.finish(), r#"{"a":18446744073709551615,"b":-1}"#);
     }
 }

@@ -324,12 +324,18 @@ impl Raft {
 
     /// Whether this node may stand for election: it votes, and its state machine is not being replaced.
     pub(super) fn may_stand(&self) -> bool {
-        self.log.configuration().is_voter(self.me) && !self.is_installing_last()
+        self.is_electable() && !self.is_installing_last()
+    }
+
+    /// Whether this node votes in the membership in force, or in one that may still be so: as long as the membership that leaves it out is
+    /// not committed, it may be the only one whose log lets it win (thesis, section 4.2.2).
+    fn is_electable(&self) -> bool {
+        self.log.configurations_from(self.commit).any(|configuration| configuration.is_voter(self.me))
     }
 
     /// Sets the deadline after which a silent leader is doubted.
     pub(super) fn arm_election(&mut self, cx: &Context<'_>, fx: &mut Fx) {
-        if self.log.configuration().is_voter(self.me) {
+        if self.is_electable() {
             let rest = self.config.election_least.saturating_sub(self.silent_for(cx.now));
             fx.arm(Timer::Election, rest..=rest);
         } else {

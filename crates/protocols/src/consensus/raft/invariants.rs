@@ -74,7 +74,8 @@ impl Disk {
 
     fn follow(&mut self, raft: &Raft, anew: bool) {
         let log = raft.log();
-        if anew || log.durable() < self.last {
+        // A base beyond what was on disk leaves a gap in the runs: a state machine that was ahead of its log.
+        if anew || log.durable() < self.last || log.base().index > self.last {
             *self = Disk::default();
         }
         let from = self.last.max(log.base().index);

@@ -141,6 +141,12 @@ impl Log {
         &found.unwrap_or(&self.configurations[0]).1
     }
 
+    /// The membership as of `index`, and all later ones.
+    pub fn configurations_from(&self, index: Index) -> impl Iterator<Item = &Configuration> {
+        let place = self.configurations.iter().rposition(|(from, _)| *from <= index).unwrap_or(0);
+        self.configurations.range(place..).map(|(_, configuration)| configuration)
+    }
+
     /// The base as a point to write down.
     pub fn base_point(&self) -> SnapshotPoint {
         let configuration = self.configurations[0].1.clone();
