@@ -326,8 +326,7 @@ async fn compact(shared: Shared, revision: u64, mut dice: Dice, stop: Stop) {
     while !stop.is_set() && revision > 1 {
         let endpoint = &shared.endpoints[dice.index(shared.endpoints.len())];
         if let Ok(mut connection) = Connection::open(endpoint, &shared).await {
-            let requested = &mut shared.journal().compaction_requested;
-            *requested = revision.max(*requested);
+            shared.journal().compaction_requested = revision;
             let request = wire::CompactionRequest { revision: signed(revision), physical: dice.percent(50) };
             let compacting = connection.kv.compact(request);
             if let Ok(Ok(_)) = tokio::time::timeout(ANSWER_TIMEOUT, compacting).await {

@@ -52,7 +52,8 @@ impl Holder {
     async fn hold_one(&mut self, stop: &Stop) -> Option<()> {
         let lease = self.dice.identity();
         self.shared.journal().lease_begins(lease);
-        self.ask(lease, Question::Grant(TIME_TO_LIVE_MIN_SECONDS + self.dice.below(2))).await?;
+        let seconds = TIME_TO_LIVE_MIN_SECONDS + self.dice.below(2);
+        self.ask(lease, Question::Grant(seconds)).await?;
         self.shared.journal().counts.leases_granted += 1;
         for number in 0..=self.dice.below(3) {
             let value = self.writer.new_value();

@@ -54,7 +54,8 @@ impl Replay {
 
     /// The same in the checker's model.
     pub fn to_store(&self) -> Store {
-        let mut store = Store { revision: self.revision, ..Store::default() };
+        let mut store = Store::default();
+        store.revision = self.revision;
         self.pairs().for_each(|pair| store.restore(pair.clone()));
         store
     }
