@@ -26,6 +26,7 @@ pub struct Envelope {
     pub sequence: u64,
     /// No proposal of this life below this sequence is still waited for: the session table may forget them.
     pub floor: u64,
+    /// What it does.
     pub change: Change,
 }
 

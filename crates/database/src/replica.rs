@@ -28,7 +28,9 @@ const CATCH_UP_OUTPUTS_MAX: usize = 64;
 /// Limits of a replica.
 #[derive(Clone, Debug)]
 pub struct ReplicaConfig {
+    /// The node it lives at: it answers the clients that wait there.
     pub me: NodeId,
+    /// Whose state it holds.
     pub group: GroupId,
     /// Entries applied before the engine is asked to make them durable; the log holds them until then.
     pub persist_entries: u64,

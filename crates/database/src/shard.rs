@@ -21,6 +21,7 @@ use crate::{
 /// Limits and times of a group at a node.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
+    /// Times and limits of consensus.
     pub raft: raft::Config,
     /// How long a client's request is tried before it is answered with a time-out.
     pub request_time: Duration,
@@ -58,7 +59,9 @@ impl ShardConfig {
 /// What a shard starts from: what its replica durably has.
 #[derive(Clone, Debug, Default)]
 pub struct ShardBoot {
+    /// The last entry that the store durably includes, with the membership as of there.
     pub applied: raft::SnapshotPoint,
+    /// The leases of that state, with their times to live.
     pub leases: Vec<(LeaseId, Duration)>,
 }
 
