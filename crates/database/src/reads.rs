@@ -26,6 +26,8 @@ pub enum Waiter {
     Lease {
         /// Who asked; may be this node.
         from: NodeId,
+        /// In which of its lives.
+        boot: u64,
         /// The request there.
         id: RequestId,
         /// Which lease.

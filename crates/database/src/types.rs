@@ -36,6 +36,8 @@ pub enum Message {
     Lease {
         /// Whose leader is meant.
         group: GroupId,
+        /// The asker's life: ids begin anew in each, and an answer to an earlier one must not pass for this one's.
+        boot: u64,
         /// The client's request at the node that asks; comes back with the answer.
         id: RequestId,
         /// Which lease.
@@ -48,8 +50,10 @@ pub enum Message {
         /// As asked.
         group: GroupId,
         /// As asked.
+        boot: u64,
+        /// As asked.
         id: RequestId,
-        /// As asked: an id is used anew after a restart, and an answer to an earlier life must not pass for this one's.
+        /// As asked.
         lease: LeaseId,
         /// None when there is no such lease, or it has expired.
         time: Option<LeaseTime>,
@@ -58,6 +62,8 @@ pub enum Message {
     LeaseRefused {
         /// As asked.
         group: GroupId,
+        /// As asked.
+        boot: u64,
         /// As asked.
         id: RequestId,
     },

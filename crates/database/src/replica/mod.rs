@@ -151,6 +151,11 @@ impl<K: Kv> Replica<K> {
         self.store.size_bytes()
     }
 
+    /// How many watches have not caught up.
+    pub fn watches_behind(&self) -> usize {
+        self.hub.behind()
+    }
+
     /// Does one job.
     ///
     /// # Panics

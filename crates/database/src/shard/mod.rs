@@ -22,7 +22,7 @@ use synod_protocols::consensus::raft::{self, Index, Raft, Role, Term};
 use synod_storage::mvcc::LeaseId;
 
 use crate::lessor::Lessor;
-use crate::proposal::Change;
+use crate::proposal::{Change, Envelope};
 use crate::proposals::Proposals;
 use crate::reads::{Reads, Waiter};
 use crate::{Command, Consistency, Done, Event, Flaws, GroupId, Job, Message, Refusal, Reply, ShardTimer};
@@ -243,26 +243,37 @@ impl Shard {
         match message {
             Message::Raft { message, .. } => self.step_raft(cx, Input::Receive { from, message }, fx),
             // A copy that comes to the wrong node is dropped: its origin sends it again when it knows the leader.
-            Message::Forward { envelopes, .. } if self.role == Role::Leader => {
+            Message::Forward { mut envelopes, .. } if self.role == Role::Leader => {
+                // What cannot be read back from the log stops every replica: it does not get there.
+                let came = envelopes.len();
+                envelopes.retain(|envelope| Envelope::decode(envelope.clone()).is_some());
+                if envelopes.len() < came {
+                    fx.fx.note("forwarded bytes that are no envelope", (came - envelopes.len()) as u64);
+                }
+                if envelopes.is_empty() {
+                    return;
+                }
                 self.step_raft_propose(cx, Token::Proposals(Vec::new()), envelopes, fx);
             }
             Message::Forward { .. } => fx.fx.note("forward to a node that does not lead", 1),
-            Message::Lease { id, lease, renew, .. } => {
-                if self.lessor.leads() {
-                    self.reads.add(Waiter::Lease { from, id, lease, renew }, cx.now);
+            Message::Lease { boot, id, lease, renew, .. } => {
+                if self.reads.len() >= self.config.reads_max {
+                    fx.fx.note("lease question beyond the limit", 1);
+                } else if self.lessor.leads() {
+                    self.reads.add(Waiter::Lease { from, boot, id, lease, renew }, cx.now);
                     self.begin_round(cx, fx);
                 } else {
-                    fx.fx.send(from, Message::LeaseRefused { group, id });
+                    fx.fx.send(from, Message::LeaseRefused { group, boot, id });
                 }
             }
-            Message::LeaseAnswer { id, lease, time, .. } => {
-                if self.asked.get(&id).is_some_and(|asked| asked.lease == lease) {
+            Message::LeaseAnswer { boot, id, lease, time, .. } => {
+                if boot == self.boot && self.asked.get(&id).is_some_and(|asked| asked.lease == lease) {
                     self.asked.remove(&id);
                     fx.fx.reply(id, Reply::Lease(time));
                 }
             }
-            Message::LeaseRefused { id, .. } => {
-                if self.asked.contains_key(&id) {
+            Message::LeaseRefused { boot, id, .. } => {
+                if boot == self.boot && self.asked.contains_key(&id) {
                     self.arm_resend_timer(fx);
                 }
             }

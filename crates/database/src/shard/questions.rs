@@ -32,7 +32,9 @@ impl Shard {
         for waiter in self.reads.ready(self.applied) {
             match waiter {
                 Waiter::Query { id, query } => fx.fx.work(Job::Read { group: self.group, id, query }),
-                Waiter::Lease { from, id, lease, renew } => self.answer_lease(cx, from, id, lease, renew, fx),
+                Waiter::Lease { from, boot, id, lease, renew } => {
+                    self.answer_lease(cx, (from, boot), id, lease, renew, fx);
+                }
             }
         }
     }
@@ -55,13 +57,13 @@ impl Shard {
 
     pub(super) fn ask_leader(&mut self, cx: &Context<'_>, id: RequestId, fx: &mut Fx<'_, '_>) {
         let Some(Asked { lease, renew, .. }) = self.asked.get(&id) else { return };
-        let (group, lease, renew) = (self.group, *lease, *renew);
+        let (group, boot, lease, renew) = (self.group, self.boot, *lease, *renew);
         match self.leader {
             Some(leader) if leader == self.me && self.lessor.leads() => {
-                self.reads.add(Waiter::Lease { from: self.me, id, lease, renew }, cx.now);
+                self.reads.add(Waiter::Lease { from: self.me, boot, id, lease, renew }, cx.now);
             }
             Some(leader) if leader != self.me => {
-                fx.fx.send(leader, Message::Lease { group, id, lease, renew })
+                fx.fx.send(leader, Message::Lease { group, boot, id, lease, renew })
             }
             _ => {}
         }
@@ -79,7 +81,7 @@ impl Shard {
     pub(super) fn answer_lease(
         &mut self,
         cx: &Context<'_>,
-        from: NodeId,
+        (from, boot): (NodeId, u64),
         id: RequestId,
         lease: LeaseId,
         renew: bool,
@@ -90,15 +92,18 @@ impl Shard {
             if from == self.me {
                 self.arm_resend_timer(fx);
             } else {
-                fx.fx.send(from, Message::LeaseRefused { group, id });
+                fx.fx.send(from, Message::LeaseRefused { group, boot, id });
             }
             return;
         }
         let time: Option<LeaseTime> =
             if renew { self.lessor.renew(lease, cx.now) } else { self.lessor.time(lease, cx.now) };
+        if renew && time.is_some() {
+            fx.fx.note("lease renewed", 1);
+        }
         self.arm_lease_timer(cx, fx);
         if from != self.me {
-            fx.fx.send(from, Message::LeaseAnswer { group, id, lease, time });
+            fx.fx.send(from, Message::LeaseAnswer { group, boot, id, lease, time });
         } else if self.asked.remove(&id).is_some() {
             fx.fx.reply(id, Reply::Lease(time));
         }
