@@ -358,6 +358,8 @@ fn hostile_worlds_keep_every_invariant_and_heal() {
     ] {
         assert!(exercised.get(name).copied().unwrap_or(0) > 0, "nothing exercised {name}: {exercised:?}");
     }
+    // No node lies in these worlds: what a leader calls nonsense would be a broken promise.
+    assert_eq!(exercised.get("raft.nonsense"), None, "nonsense among honest nodes");
     assert!(served > 0, "no read was served");
     println!("{exercised:?}, reads served: {served}");
 }
