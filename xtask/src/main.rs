@@ -1,3 +1,47 @@
-//! Helpers for those who work on Synod.
+//! Helpers for those who work on Synod: `cargo xtask --help` lists them.
+//!
+//! One file per command. What must hold of every line of the repository is not here but an ordinary test, `tests/tidy`.
 
-fn main() {}
+use clap::{Parser, Subcommand};
+
+mod ci;
+mod compare_cli;
+mod fuzz;
+mod repository;
+
+/// Helpers for those who work on Synod.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Ci(ci::Ci),
+    /// Compare the output of synod with etcdctl's, against a real etcd.
+    CompareCli {
+        /// What the comparison takes; see `--help` there
+        words: Vec<String>,
+    },
+    Fuzz(fuzz::Fuzz),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Ci(command) => command.run(),
+        Command::CompareCli { words } => compare_cli::run(&words),
+        Command::Fuzz(command) => command.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

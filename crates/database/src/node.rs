@@ -148,7 +148,8 @@ impl Node {
         if !std::mem::take(&mut self.ledger.changed) {
             return;
         }
-        let needed = self.shards.keys().map(|group| self.ledger.needed.get(group).copied().unwrap_or_default()).min();
+        let needed =
+            self.shards.keys().map(|group| self.ledger.needed.get(group).copied().unwrap_or_default()).min();
         let Some(needed) = needed.filter(|needed| *needed > self.forgotten) else { return };
         if self.boot_ticket < needed {
             // The number moves behind what is let go; it comes back at a start only if it survives, as the old one does till then.

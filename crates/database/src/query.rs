@@ -12,12 +12,16 @@ pub fn answer<S: Reader>(view: &View<S>, query: &Query) -> (Revision, Result<Ans
         Query::Range(request) => view.range(request).map(Answer::Range),
         Query::Txn(request) => view.txn(request).map(Answer::Txn),
         Query::Members => members_of(view).map(Answer::Members),
-        Query::Leases => view.leases().map(|leases| Answer::Leases(leases.into_iter().map(|(id, _)| id).collect())),
+        Query::Leases => {
+            view.leases().map(|leases| Answer::Leases(leases.into_iter().map(|(id, _)| id).collect()))
+        }
         Query::LeaseKeys(id) => view.lease_keys(*id).map(Answer::LeaseKeys),
         Query::Revision => Ok(Answer::Revision),
-        Query::HashKv(revision) => view
-            .hash_kv(*revision)
-            .map(|hash| Answer::HashKv { hash: hash.hash, revision: hash.revision, compacted: hash.compacted }),
+        Query::HashKv(revision) => view.hash_kv(*revision).map(|hash| Answer::HashKv {
+            hash: hash.hash,
+            revision: hash.revision,
+            compacted: hash.compacted,
+        }),
         Query::Hash => view.hash().map(Answer::Hash),
     };
     (view.revision(), answer)

@@ -91,7 +91,12 @@ impl Reads {
     /// When the one that has waited longest came.
     pub fn oldest(&self) -> Option<Mono> {
         let rounds = self.rounds.iter().flat_map(|(_, waiters)| waiters);
-        self.gathered.iter().chain(rounds).chain(self.confirmed.values().flatten()).map(|(since, _)| *since).min()
+        self.gathered
+            .iter()
+            .chain(rounds)
+            .chain(self.confirmed.values().flatten())
+            .map(|(since, _)| *since)
+            .min()
     }
 
     /// Whether any read waits for a round to begin.

@@ -8,8 +8,8 @@ use synod_machine::{NodeId, Output, RequestId};
 use synod_protocols::consensus::raft::{self, Index, Payload, SnapshotPoint, Term};
 use synod_storage::kv::{Kv, Reader};
 use synod_storage::mvcc::{
-    Event, Events, Installer, LeaseId, Operation, Outcome, Revision, SnapshotCursor, Store, StoreError, Sweep,
-    View,
+    Event, Events, Installer, LeaseId, Operation, Outcome, Revision, SnapshotCursor, Store, StoreError,
+    Sweep, View,
 };
 
 use crate::proposal::{Change, Envelope};
@@ -220,8 +220,12 @@ impl<K: Kv> Replica<K> {
                         continue;
                     }
                     let mut events = Vec::new();
-                    let reply =
-                        self.change(entry.index, envelope.change, &mut applied, watched.then_some(&mut events));
+                    let reply = self.change(
+                        entry.index,
+                        envelope.change,
+                        &mut applied,
+                        watched.then_some(&mut events),
+                    );
                     if !events.is_empty() {
                         revisions.push((self.store.revision(), events));
                     }
@@ -337,7 +341,11 @@ impl<K: Kv> Replica<K> {
         if !cursor.is_empty() && point.as_ref() != Some(held) {
             return raft::Done::Unreadable { peer };
         }
-        let place = if cursor.is_empty() { Ok(SnapshotCursor::default()) } else { SnapshotCursor::decode(cursor.clone()) };
+        let place = if cursor.is_empty() {
+            Ok(SnapshotCursor::default())
+        } else {
+            SnapshotCursor::decode(cursor.clone())
+        };
         match place.map(|place| view.snapshot_chunk(&place, self.config.chunk_bytes)) {
             Ok(Ok(chunk)) => {
                 let next = chunk.next.map(|next| next.encode());
@@ -348,7 +356,12 @@ impl<K: Kv> Replica<K> {
         }
     }
 
-    fn install_chunk(&mut self, point: SnapshotPoint, chunk: raft::Chunk, out: &mut Output<Node>) -> raft::Done {
+    fn install_chunk(
+        &mut self,
+        point: SnapshotPoint,
+        chunk: raft::Chunk,
+        out: &mut Output<Node>,
+    ) -> raft::Done {
         if chunk.cursor.is_empty() {
             let installer = expect_engine(self.store.begin_install());
             self.incoming = Some((point.clone(), installer));
@@ -455,8 +468,7 @@ fn decode_point(mut bytes: Bytes) -> Option<SnapshotPoint> {
         let count = bytes.try_get_u32_le().ok()?;
         (0..count).map(|_| bytes.try_get_u64_le().ok().map(NodeId)).collect::<Option<_>>()
     };
-    let configuration =
-        raft::Configuration { voters: nodes()?, outgoing: nodes()?, learners: nodes()? };
+    let configuration = raft::Configuration { voters: nodes()?, outgoing: nodes()?, learners: nodes()? };
     Some(SnapshotPoint { index, term, configuration })
 }
 

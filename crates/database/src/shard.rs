@@ -14,8 +14,8 @@ use crate::proposals::Proposals;
 use crate::reads::{Reads, Waiter};
 use crate::session::INTERNAL;
 use crate::{
-    Applied, Command, Consistency, Done, Event, Flaws, GroupId, Job, LeaseTime, Message, Node, Query, Refusal,
-    Reply, ShardTimer, Timer, Write,
+    Applied, Command, Consistency, Done, Event, Flaws, GroupId, Job, LeaseTime, Message, Node, Query,
+    Refusal, Reply, ShardTimer, Timer, Write,
 };
 
 /// Limits and times of a group at a node.
@@ -165,7 +165,8 @@ impl Shard {
 
     /// An input for this group's consensus.
     pub fn step_raft(&mut self, cx: &Context<'_>, input: Input<Raft>, fx: &mut Fx<'_, '_>) {
-        let mut scope = RaftScope { group: self.group, heard: std::mem::take(&mut self.heard), ledger: &mut *fx.ledger };
+        let mut scope =
+            RaftScope { group: self.group, heard: std::mem::take(&mut self.heard), ledger: &mut *fx.ledger };
         let raft = &mut self.raft;
         fx.fx.scope(&mut scope, |fx| raft.step(cx, input, fx));
         let mut heard = scope.heard;
@@ -462,7 +463,14 @@ impl Shard {
 
     // ---- leases ----
 
-    fn ask_lease(&mut self, cx: &Context<'_>, id: RequestId, lease: LeaseId, renew: bool, fx: &mut Fx<'_, '_>) {
+    fn ask_lease(
+        &mut self,
+        cx: &Context<'_>,
+        id: RequestId,
+        lease: LeaseId,
+        renew: bool,
+        fx: &mut Fx<'_, '_>,
+    ) {
         if self.asked.len() + self.reads.len() >= self.config.reads_max {
             fx.fx.reply(id, Reply::Refused(Refusal::Overloaded));
             return;
@@ -478,7 +486,9 @@ impl Shard {
             Some(leader) if leader == self.me && self.lessor.leads() => {
                 self.reads.add(Waiter::Lease { from: self.me, id, lease, renew }, cx.now);
             }
-            Some(leader) if leader != self.me => fx.fx.send(leader, Message::Lease { group, id, lease, renew }),
+            Some(leader) if leader != self.me => {
+                fx.fx.send(leader, Message::Lease { group, id, lease, renew })
+            }
             _ => {}
         }
         self.arm_resend_timer(fx);
@@ -531,8 +541,7 @@ impl Shard {
     fn end_leases(&mut self, cx: &Context<'_>, fx: &mut Fx<'_, '_>) {
         for lease in self.lessor.expired(cx.now, self.config.lease_ends_max) {
             let change = Change::Store(Operation::LeaseRevoke { id: lease });
-            let envelope =
-                Envelope { origin: INTERNAL, boot: 0, sequence: 0, floor: 0, change }.encode();
+            let envelope = Envelope { origin: INTERNAL, boot: 0, sequence: 0, floor: 0, change }.encode();
             fx.fx.note("lease expired", 1);
             match self.leader {
                 // The bug of etcd 3.5 before 3.5.10: a deposed leader's verdict is sent on to its successor.
@@ -564,8 +573,12 @@ impl Shard {
                 fx.fx.reply(id, refused.clone());
             }
         }
-        let late: Vec<RequestId> =
-            self.asked.iter().filter(|(_, asked)| cx.now.since(asked.since) >= limit).map(|(id, _)| *id).collect();
+        let late: Vec<RequestId> = self
+            .asked
+            .iter()
+            .filter(|(_, asked)| cx.now.since(asked.since) >= limit)
+            .map(|(id, _)| *id)
+            .collect();
         for id in late {
             self.asked.remove(&id);
             fx.fx.reply(id, refused.clone());

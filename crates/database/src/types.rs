@@ -190,36 +190,82 @@ pub enum Event {
 /// What must survive a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
-    Raft { group: GroupId, write: raft::Write },
+    Raft {
+        group: GroupId,
+        write: raft::Write,
+    },
     /// The node has started this many times: the number is its session's, so that proposals of an earlier life are told
     /// from this one's.
-    Boot { number: u64 },
+    Boot {
+        number: u64,
+    },
 }
 
 /// Work for [`Replicas`](crate::Replicas).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Job {
     /// Apply committed entries; answer the clients of this node's session `boot` that wait for one.
-    Apply { group: GroupId, boot: u64, entries: Vec<raft::Entry> },
-    Read { group: GroupId, id: RequestId, query: Query },
-    Watch { group: GroupId, stream: RequestId, control: WatchControl },
-    WatchTaken { group: GroupId, stream: RequestId, outputs: u32 },
-    WatchClosed { group: GroupId, stream: RequestId },
-    AwaitCompaction { group: GroupId, id: RequestId, revision: Revision },
-    Snapshot { group: GroupId, job: raft::Job },
-    Persist { group: GroupId, id: Option<RequestId> },
+    Apply {
+        group: GroupId,
+        boot: u64,
+        entries: Vec<raft::Entry>,
+    },
+    Read {
+        group: GroupId,
+        id: RequestId,
+        query: Query,
+    },
+    Watch {
+        group: GroupId,
+        stream: RequestId,
+        control: WatchControl,
+    },
+    WatchTaken {
+        group: GroupId,
+        stream: RequestId,
+        outputs: u32,
+    },
+    WatchClosed {
+        group: GroupId,
+        stream: RequestId,
+    },
+    AwaitCompaction {
+        group: GroupId,
+        id: RequestId,
+        revision: Revision,
+    },
+    Snapshot {
+        group: GroupId,
+        job: raft::Job,
+    },
+    Persist {
+        group: GroupId,
+        id: Option<RequestId>,
+    },
 }
 
 /// What the replicas hand back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Done {
     /// Everything up to `index` is applied.
-    Applied { group: GroupId, applied: Applied },
+    Applied {
+        group: GroupId,
+        applied: Applied,
+    },
     /// Everything up to this point survives any crash.
-    Persisted { group: GroupId, point: raft::SnapshotPoint },
+    Persisted {
+        group: GroupId,
+        point: raft::SnapshotPoint,
+    },
     /// A snapshot was installed: the leases are these now.
-    Restored { group: GroupId, leases: Vec<(LeaseId, Duration)> },
-    Snapshot { group: GroupId, done: raft::Done },
+    Restored {
+        group: GroupId,
+        leases: Vec<(LeaseId, Duration)>,
+    },
+    Snapshot {
+        group: GroupId,
+        done: raft::Done,
+    },
 }
 
 /// What applying entries changed that a shard must know.

@@ -119,9 +119,7 @@ pub fn decode_message(mut bytes: Bytes) -> Option<Message> {
             };
             Message::LeaseAnswer { group, id, lease, time }
         }
-        kind::LEASE_REFUSED => {
-            Message::LeaseRefused { group, id: RequestId(bytes.try_get_u64_le().ok()?) }
-        }
+        kind::LEASE_REFUSED => Message::LeaseRefused { group, id: RequestId(bytes.try_get_u64_le().ok()?) },
         _ => return None,
     };
     bytes.is_empty().then_some(message)

@@ -25,8 +25,7 @@ use std::fmt;
 use std::future::Future;
 
 use synod_storage::mvcc::{
-    LeaseId, Operation, Outcome, RangeRequest, RangeResponse, Revision, StoreError,
-    TxnRequest, TxnResponse,
+    LeaseId, Operation, Outcome, RangeRequest, RangeResponse, Revision, StoreError, TxnRequest, TxnResponse,
 };
 use tokio::sync::mpsc;
 

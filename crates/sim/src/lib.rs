@@ -5,20 +5,26 @@
 //!
 //! - [`Subject`]: what a person writes. How nodes boot, what clients do, what must hold.
 //! - [`Plan`]: a run as a value: network, disks, clocks, and faults as data ([`Script`]).
+//! - [`Swarm`]: draws a plan from a seed. [`Hunt`]: makes many runs; [`Findings`] remembers what it found.
+//! - [`Diagram`]: the last moments of a run as text; [`World::trace_to`]: all of them as JSON lines.
 //! - [`World`]: the run itself, event by event. [`run`] takes it to its end, [`run_twice`] proves that it replays.
 #![allow(clippy::missing_errors_doc)]
 
 mod agenda;
 mod clock;
 mod delay;
+mod diagram;
 mod disk;
 mod fault;
+mod findings;
+mod hunt;
 mod network;
 mod panics;
 mod plan;
 mod run;
 mod stream;
 mod subject;
+mod swarm;
 mod tally;
 mod timers;
 mod trace;
@@ -27,12 +33,16 @@ mod world;
 
 pub use clock::DRIFT_PPM_MAX;
 pub use delay::Delay;
+pub use diagram::Diagram;
 pub use disk::{Corruption, DiskShape, LogFormat, PlainFormat, SECTOR_BYTES, Scan, SegmentPlace};
 pub use fault::{Fault, FaultError, Script, What};
+pub use findings::{Finding, Findings};
+pub use hunt::{Hunt, Report};
 pub use plan::{ClockShape, NODES_MAX, NetworkShape, Plan, PlanError, Sabotage, Tolerance};
 pub use run::{Found, Phase, Run, run, run_twice};
 pub use stream::{Odds, Stream};
 pub use subject::{Boot, BootKind, Clients, Crash, Given, LANES_MAX, Step, Subject, View, Violation};
+pub use swarm::Swarm;
 pub use tally::Exercised;
 pub use trace::{Lines, Moment};
 pub use world::World;

@@ -16,7 +16,10 @@ pub(crate) fn caught<T>(act: impl FnOnce() -> T) -> Result<T, String> {
         let others = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             if INSIDE.get() {
-                let message = info.payload_as_str().unwrap_or("a panic without words");
+                let payload = info.payload();
+                let text = payload.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+                let message = text.unwrap_or("a panic without words");
                 let place = info.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
                 MESSAGE.set(format!("{message}{}", place.unwrap_or_default()));
             } else {

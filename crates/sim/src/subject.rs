@@ -220,6 +220,11 @@ impl<'a, S: Subject> View<'a, S> {
         self.node(node).is_some_and(|node| node.lost)
     }
 
+    /// Whether a node's disk was wiped and it has not started since.
+    pub fn wiped(&self, node: NodeId) -> bool {
+        self.node(node).is_some_and(|node| node.wiped)
+    }
+
     fn node(&self, node: NodeId) -> Option<&'a Node<S>> {
         self.nodes.get((node.0 as usize).checked_sub(1)?)
     }

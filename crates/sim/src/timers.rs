@@ -58,7 +58,7 @@ impl<T: Ord + Clone> Timers<T> {
 
     pub(crate) fn ring(&mut self, place: u32, now: Moment, clock: &Clock) -> Rang<T> {
         let Some(slot) = self.slots.get_mut(place as usize) else { return Rang::Stale };
-        if !slot.scheduled.is_some_and(|at| at <= now) {
+        if slot.scheduled.is_none_or(|at| at > now) {
             return Rang::Stale;
         }
         slot.scheduled = None;

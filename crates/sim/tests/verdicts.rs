@@ -121,3 +121,11 @@ fn a_plan_with_strange_nodes_is_refused() {
     let error = run(plan(1, "at 1s crash n9"), Ledger::<false>::new).expect_err("there is no n9");
     assert_eq!(error, PlanError::UnknownNode { fault: "at 1s crash n9".to_owned(), node: NodeId(9) });
 }
+
+#[test]
+fn a_panic_of_a_machine_is_a_violation_with_its_words() {
+    let poisonous = |plan: &Plan| Ledger::<false> { poisonous: true, ..Ledger::new(plan) };
+    let found = run_twice(plan(1, ""), poisonous).expect("a plan").found.expect("the machine panics");
+    assert_eq!(found.violation.property, "no panic");
+    assert!(found.violation.sentence.contains("expected an amount below 1000, found 1000"), "{found:?}");
+}

@@ -80,7 +80,7 @@ fn put_all(store: &mut Store<FjallKv>, numbers: impl Iterator<Item = u64>) -> Re
         let value = Bytes::from(vec![index as u8; VALUE_BYTES]);
         let put = PutRequest { key: key(number), value, ..PutRequest::default() };
         store.apply(index, &Operation::Put(put), Events::Collect)?;
-        if index % BATCH_OPERATIONS == 0 {
+        if index.is_multiple_of(BATCH_OPERATIONS) {
             store.flush()?;
         }
     }

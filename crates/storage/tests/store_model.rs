@@ -376,10 +376,10 @@ mod disk {
             for (index, operation) in (1..).zip(&operations) {
                 let applied = store.apply(index, operation, Events::Collect).unwrap();
                 prop_assert_eq!(applied, memory.apply(index, operation, Events::Collect).unwrap());
-                if index as usize % flush_every == 0 {
+                if (index as usize).is_multiple_of(flush_every) {
                     store.flush().unwrap();
                 }
-                if index as usize % 16 == 0 {
+                if index.is_multiple_of(16) {
                     store.flush().unwrap();
                     store.persist().unwrap();
                     drop(store);

@@ -1,7 +1,8 @@
 //! The command line: what can be said, and how it is read.
 //!
-//! Commands that mean what `etcdctl`'s mean take its flags and `ETCDCTL_` variables. Its switches may be given a value
-//! (`--prefix=true`); scripts do that, so such words are brought into the plain form before they are read.
+//! Commands that mean what `etcdctl`'s mean take its flags and `ETCDCTL_` variables. Its switches may be
+//! given a value (`--prefix=true`); scripts do that, so such words are brought into the plain form before
+//! they are read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,11 +51,11 @@ pub struct CommandLine {
     pub command: Command,
 }
 
-/// Options of every command that speaks to a cluster. Global options and a command's own share one space of names inside
-/// the parser; hence the prefix of `key`, which is also the name of an argument.
+/// Options of every command that speaks to a cluster. Global options and a command's own share one space of
+/// names inside the parser; hence the prefix of `key`, which is also the name of an argument.
 #[derive(Clone, Debug, clap::Args)]
 pub struct GlobalOptions {
-    /// Endpoints, tried in turn
+    /// Endpoints, tried in turn [127.0.0.1:2379]
     #[arg(
         long,
         global = true,
@@ -62,7 +63,12 @@ pub struct GlobalOptions {
         value_delimiter = ',',
         help_heading = "Connection"
     )]
-    #[arg(default_value = "127.0.0.1:2379", value_name = "HOST:PORT", hide_env = true)]
+    #[arg(
+        default_value = "127.0.0.1:2379",
+        hide_default_value = true,
+        value_name = "HOST:PORT",
+        hide_env = true
+    )]
     endpoints: Vec<String>,
     /// Authorities of the servers' certificates (PEM)
     #[arg(
@@ -97,19 +103,20 @@ pub struct GlobalOptions {
     )]
     #[arg(hide_env = true, hide_short_help = true)]
     key: Option<PathBuf>,
-    /// Longest wait for a connection
+    /// Longest wait for a connection [2s]
     #[arg(long, global = true, env = "ETCDCTL_DIAL_TIMEOUT", value_parser = duration::parse)]
-    #[arg(default_value = "2s", value_name = "TIME", help_heading = "Connection")]
+    #[arg(default_value = "2s", hide_default_value = true, value_name = "TIME", help_heading = "Connection")]
     #[arg(hide_env = true, hide_short_help = true)]
     dial_timeout: Duration,
-    /// Longest wait for an answer
+    /// Longest wait for an answer [5s]
     #[arg(long, global = true, env = "ETCDCTL_COMMAND_TIMEOUT", value_parser = duration::parse)]
-    #[arg(default_value = "5s", value_name = "TIME", help_heading = "Connection")]
+    #[arg(default_value = "5s", hide_default_value = true, value_name = "TIME", help_heading = "Connection")]
     #[arg(hide_env = true, hide_short_help = true)]
     command_timeout: Duration,
-    /// Form of the answer
+    /// Form of the answer: simple, json, fields or table [simple]
     #[arg(short = 'w', long, global = true, env = "ETCDCTL_WRITE_OUT", value_name = "FORM")]
-    #[arg(value_enum, default_value = "simple", help_heading = "Output", hide_env = true)]
+    #[arg(value_enum, default_value = "simple", hide_default_value = true, hide_possible_values = true)]
+    #[arg(help_heading = "Output", hide_env = true)]
     write_out: Format,
     /// Show keys and values byte by byte, as \x6b\x65\x79
     #[arg(

@@ -38,7 +38,8 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
-    /// The sentence for standard error; `None` where there is nothing to say, as when the reader of a pipe has left.
+    /// The sentence for standard error; `None` where there is nothing to say, as when the reader of a pipe
+    /// has left.
     pub sentence: Option<String>,
 }
 

@@ -1,8 +1,8 @@
 //! Synod on the command line.
 //!
-//! One module a command in [`commands`]; what they share is how a command line is read ([`cli`]), how a cluster is reached
-//! ([`client`]), how answers are written ([`format`]) and how a command ends ([`failure`]). Data goes to standard output,
-//! notes, prompts and errors to standard error.
+//! One module a command in [`commands`]; what they share is how a command line is read ([`cli`]), how a
+//! cluster is reached ([`client`]), how answers are written ([`format`]) and how a command ends
+//! ([`failure`]). Data goes to standard output, notes, prompts and errors to standard error.
 
 mod cli;
 mod client;
@@ -11,6 +11,7 @@ mod config;
 mod failure;
 mod format;
 mod go_syntax;
+mod serving;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -122,7 +122,8 @@ fn member(config: &ServeConfig) -> Result<MemberConfig, Failure> {
             .map(|url| Address { host: url.host.clone(), port: url.port })
             .collect(),
     });
-    let peers_use_tls = config.initial_cluster.iter().flat_map(|member| &member.peer_urls).any(|url| url.is_tls);
+    let peers_use_tls =
+        config.initial_cluster.iter().flat_map(|member| &member.peer_urls).any(|url| url.is_tls);
     Ok(MemberConfig {
         cluster_id: config.cluster_id,
         member_id: config.member_id,
@@ -131,7 +132,9 @@ fn member(config: &ServeConfig) -> Result<MemberConfig, Failure> {
         listen_peers: config.listen_peer_urls.iter().map(bind).collect::<Result<_, _>>()?,
         peer_tls: match (&config.peer_tls, peers_use_tls) {
             (Some(files), true) => Some(peer_files(files)?),
-            (None, true) => return Err(Failure::usage("https peer URLs need --peer-cert-file and --peer-key-file")),
+            (None, true) => {
+                return Err(Failure::usage("https peer URLs need --peer-cert-file and --peer-key-file"));
+            }
             (_, false) => None,
         },
         members: members.collect(),
@@ -172,7 +175,8 @@ fn peer_files(files: &TlsFiles) -> Result<PeerTlsFiles, Failure> {
 
 /// The URLs of all members for clients, separated by commas.
 pub fn client_urls<'a>(members: impl IntoIterator<Item = &'a ServeConfig>) -> String {
-    let urls: Vec<String> = members.into_iter().map(|member| urls::join(&member.advertise_client_urls)).collect();
+    let urls: Vec<String> =
+        members.into_iter().map(|member| urls::join(&member.advertise_client_urls)).collect();
     urls.join(",")
 }
 

@@ -18,7 +18,12 @@ pub trait History {
     fn compacted(&self) -> Revision;
     /// A bounded page of the events in `range` from revision `from` on, whole revisions only, and the first revision that was
     /// not looked at, which is beyond `from`.
-    fn events(&self, range: &KeyRange, from: Revision, prev_kv: bool) -> Result<(Vec<Event>, Revision), StoreError>;
+    fn events(
+        &self,
+        range: &KeyRange,
+        from: Revision,
+        prev_kv: bool,
+    ) -> Result<(Vec<Event>, Revision), StoreError>;
 }
 
 impl<S: Reader> History for View<S> {
@@ -30,7 +35,12 @@ impl<S: Reader> History for View<S> {
         View::compacted(self)
     }
 
-    fn events(&self, range: &KeyRange, from: Revision, prev_kv: bool) -> Result<(Vec<Event>, Revision), StoreError> {
+    fn events(
+        &self,
+        range: &KeyRange,
+        from: Revision,
+        prev_kv: bool,
+    ) -> Result<(Vec<Event>, Revision), StoreError> {
         let page = self.history(range, from, prev_kv, HistoryLimits::default())?;
         Ok((page.events, page.next_revision))
     }
@@ -105,8 +115,11 @@ impl Hub {
 
     /// The stream is gone, and its watches with it.
     pub fn close(&mut self, stream: RequestId) {
-        let ids: Vec<WatchId> =
-            self.streams.get(&stream).map(|stream| stream.watches.keys().copied().collect()).unwrap_or_default();
+        let ids: Vec<WatchId> = self
+            .streams
+            .get(&stream)
+            .map(|stream| stream.watches.keys().copied().collect())
+            .unwrap_or_default();
         for id in ids {
             self.remove((stream, id));
         }
@@ -180,7 +193,8 @@ impl Hub {
         for key in synced {
             self.unindex(key);
             self.behind.insert(key);
-            if let Some(watch) = self.streams.get_mut(&key.0).and_then(|state| state.watches.get_mut(&key.1)) {
+            if let Some(watch) = self.streams.get_mut(&key.0).and_then(|state| state.watches.get_mut(&key.1))
+            {
                 watch.next = watch.next.max(seen + 1);
             }
         }
@@ -262,7 +276,9 @@ impl Hub {
 
     fn answer_progress(&mut self, stream: RequestId, revision: Revision, out: &mut HubOutput) {
         let Some(state) = self.streams.get_mut(&stream) else { return };
-        if state.progress_asked.is_empty() || self.behind.range((stream, WatchId::MIN)..=(stream, WatchId::MAX)).next().is_some() {
+        if state.progress_asked.is_empty()
+            || self.behind.range((stream, WatchId::MIN)..=(stream, WatchId::MAX)).next().is_some()
+        {
             return;
         }
         for id in std::mem::take(&mut state.progress_asked) {
@@ -286,8 +302,9 @@ impl Hub {
             }
         }
         let keys = by_key.into_iter().map(|(key, events)| (self.keys[key].iter().copied().collect(), events));
-        let ranges =
-            by_range.into_iter().map(|(range, events)| (self.ranges[range].iter().copied().collect(), events));
+        let ranges = by_range
+            .into_iter()
+            .map(|(range, events)| (self.ranges[range].iter().copied().collect(), events));
         keys.chain(ranges).collect()
     }
 
@@ -296,7 +313,9 @@ impl Hub {
     }
 
     fn index(&mut self, key: WatchKey) {
-        let Some(watch) = self.streams.get(&key.0).and_then(|state| state.watches.get(&key.1)) else { return };
+        let Some(watch) = self.streams.get(&key.0).and_then(|state| state.watches.get(&key.1)) else {
+            return;
+        };
         let KeyRange { key: begin, end } = watch.range.clone();
         if end.is_empty() {
             self.keys.entry(begin).or_default().insert(key);
@@ -306,7 +325,9 @@ impl Hub {
     }
 
     fn unindex(&mut self, key: WatchKey) {
-        let Some(watch) = self.streams.get(&key.0).and_then(|state| state.watches.get(&key.1)) else { return };
+        let Some(watch) = self.streams.get(&key.0).and_then(|state| state.watches.get(&key.1)) else {
+            return;
+        };
         let KeyRange { key: begin, end } = watch.range.clone();
         if end.is_empty() {
             if let Some(members) = self.keys.get_mut(&begin) {

@@ -39,7 +39,6 @@ pub struct Disk {
 pub enum Seen {
     Reply(NodeId, RequestId, Reply),
     Event(NodeId, Event),
-    Sent(Flight),
     Note(NodeId, &'static str, u64),
 }
 
@@ -48,7 +47,6 @@ pub struct Node {
     pub disk: Disk,
     pub machine: Replica,
     pub config: Config,
-    pub first: Configuration,
     pub timers: BTreeMap<Timer, (Mono, Mono)>,
     pub held: Vec<(Ticket, Held)>,
     pub jobs: VecDeque<Job>,
@@ -118,7 +116,7 @@ impl Cluster {
     }
 
     pub fn add(&mut self, id: NodeId, config: Config, first: Configuration) {
-        let point = SnapshotPoint { configuration: first.clone(), ..SnapshotPoint::default() };
+        let point = SnapshotPoint { configuration: first, ..SnapshotPoint::default() };
         let machine = Replica { point, ..Replica::default() };
         let disk = Disk { machine: machine.clone(), ..Disk::default() };
         let node = Node {
@@ -126,7 +124,6 @@ impl Cluster {
             disk,
             machine,
             config,
-            first,
             timers: BTreeMap::new(),
             held: Vec::new(),
             jobs: VecDeque::new(),
@@ -282,7 +279,6 @@ impl Cluster {
     }
 
     fn depart(&mut self, flight: Flight) {
-        self.seen.push(Seen::Sent(flight.clone()));
         self.network.push_back(flight);
     }
 

@@ -213,3 +213,17 @@ impl Reads {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_is_shared_shows_the_version_before_only_to_who_asked() {
+        let before = mvcc::KeyValue { value: "old".into(), ..Default::default() };
+        let shared =
+            mvcc::Event { kind: mvcc::EventKind::Put, kv: Default::default(), prev_kv: Some(before) };
+        assert!(event(&shared, false).prev_kv.is_none());
+        assert_eq!(event(&shared, true).prev_kv.unwrap().value, "old");
+    }
+}

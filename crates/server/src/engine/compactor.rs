@@ -43,7 +43,9 @@ pub async fn compact_history(backend: MemberBackend, mode: AutoCompaction) {
         let revision = backend.position().revision;
         let target = match mode {
             AutoCompaction::Off => return,
-            AutoCompaction::Revisions(kept) => revision.saturating_sub(i64::try_from(kept).unwrap_or(i64::MAX)),
+            AutoCompaction::Revisions(kept) => {
+                revision.saturating_sub(i64::try_from(kept).unwrap_or(i64::MAX))
+            }
             AutoCompaction::Periodic(period) => {
                 notes.push_back((now, revision));
                 let mut old = 0;

@@ -11,7 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use synod_database::{
-    Attributes, Command, GroupId, Node, NodeConfig, Replica, ReplicaConfig, Replicas, ShardConfig, raft, wire,
+    Attributes, Command, Consistency, GroupId, Node, NodeConfig, Query, Replica, ReplicaConfig, Replicas,
+    ShardConfig, Write, raft, wire,
 };
 use synod_machine::{NodeId, Ticket};
 use synod_storage::kv::{FjallKv, FjallOptions, KvError};
@@ -101,11 +102,23 @@ pub enum StartError {
         /// Where the log should be.
         path: PathBuf,
     },
+    /// The store has lost what it once had durably.
+    #[error(
+        "the store has entries up to {applied} but the log begins after {base}: the store is damaged; remove the member from the cluster and add it anew"
+    )]
+    StoreLost {
+        /// The last entry that the store has.
+        applied: u64,
+        /// The last entry that the log has let go.
+        base: u64,
+    },
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] LogError),
     /// A record of the log is not of this version.
-    #[error("record {record} of the log is not of this version of the program; use the version that wrote it")]
+    #[error(
+        "record {record} of the log is not of this version of the program; use the version that wrote it"
+    )]
     Record {
         /// Its number.
         record: u64,
@@ -158,7 +171,11 @@ impl Member {
         let log_path = directory.join("wal");
         let (log, recovered) = Log::open(&log_path, LogOptions::default())?;
         if let Some(torn) = recovered.torn() {
-            tracing::warn!(file = torn.file, offset = torn.offset, "cut off a torn write at the end of the log");
+            tracing::warn!(
+                file = torn.file,
+                offset = torn.offset,
+                "cut off a torn write at the end of the log"
+            );
         }
         let mut saved = Vec::new();
         for record in recovered {
@@ -179,6 +196,8 @@ impl Member {
             return Err(StartError::LogLost { path: log_path });
         }
 
+        check_reach(&saved, boot.applied.index)?;
+
         let shard = ShardConfig::new(consensus(&config)?);
         let node = Node::new(NodeConfig { me, groups: vec![(group, shard, boot)] });
         let shared = Arc::new(Shared::new(replica.view(), runtime.clone()));
@@ -188,7 +207,9 @@ impl Member {
         let core = Core::new(node, Arc::clone(&shared), Arc::clone(&transport), next);
         let replicas = Replicas::new([(group, replica)]);
         let mut member = Member { config, shared, transport, threads: Vec::new() };
-        member.spawn("synod-disk", move |shared| disk::run(log, &shared.disk, shared).map_err(|e| e.to_string()))?;
+        member.spawn("synod-disk", move |shared| {
+            disk::run(log, &shared.disk, shared).map_err(|e| e.to_string())
+        })?;
         member.spawn("synod-apply", move |shared| {
             drop(apply::run(replicas, &shared.apply, shared));
             Ok(())
@@ -287,6 +308,12 @@ impl MemberBackend {
         answer.await.ok()
     }
 
+    /// Resolves when the member answers linearizable reads, or has stopped.
+    pub async fn ready(&self) {
+        let read = || Command::Read { query: Query::Revision, consistency: Consistency::Linearizable };
+        while let Some(Served::Reply(_)) = self.ask(read()).await {}
+    }
+
     /// Who the member is.
     pub(super) fn whoami(&self) -> Identity {
         Identity { cluster_id: self.config.cluster_id, member_id: self.config.member_id }
@@ -315,7 +342,8 @@ impl MemberBackend {
                     id: member.id,
                     name: attributes.map_or_else(String::new, |attributes| attributes.name.clone()),
                     peer_urls: member.urls.clone(),
-                    client_urls: attributes.map_or_else(Vec::new, |attributes| attributes.client_urls.clone()),
+                    client_urls: attributes
+                        .map_or_else(Vec::new, |attributes| attributes.client_urls.clone()),
                     is_learner: false,
                 }
             })
@@ -389,6 +417,18 @@ fn consensus(config: &MemberConfig) -> Result<raft::Config, StartError> {
     };
     raft.validate().map_err(|error| StartError::Config(error.to_string()))?;
     Ok(raft)
+}
+
+/// A store that lost its newest part must not go on where the log no longer has what it lost.
+fn check_reach(saved: &[Write], applied: raft::Index) -> Result<(), StartError> {
+    let bases = saved.iter().filter_map(|write| match write {
+        Write::Raft { write: raft::Write::Base(point) | raft::Write::Reset(point), .. } => Some(point.index),
+        _ => None,
+    });
+    match bases.max().filter(|base| *base > applied) {
+        Some(base) => Err(StartError::StoreLost { applied: applied.0, base: base.0 }),
+        None => Ok(()),
+    }
 }
 
 /// Makes the directory this member's, or checks that it is.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use synod_database::{Job, raft};
 use synod_machine::{NodeId, RequestId};
-use synod_storage::kv::FjallKv;
+use synod_storage::kv::{FjallKv, Kv};
 use synod_storage::mvcc::View;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -19,6 +19,8 @@ use super::watches::stream_id;
 
 /// The engine of a real node.
 pub type Engine = FjallKv;
+/// What its readers see.
+pub type StoreView = View<<Engine as Kv>::Snapshot>;
 
 /// How often the store's size is looked at.
 const SIZE_EVERY: Duration = Duration::from_secs(1);
@@ -31,7 +33,7 @@ pub struct Shared {
     pub clients: Clients,
     pub metrics: EngineMetrics,
     pub runtime: Handle,
-    view: RwLock<Arc<View<Engine>>>,
+    view: RwLock<Arc<StoreView>>,
     standing: RwLock<Standing>,
     streams: AtomicU64,
     size_bytes: AtomicU64,
@@ -71,7 +73,7 @@ impl EngineMetrics {
 
 impl Shared {
     /// Shared state around the store as it is at the start.
-    pub fn new(view: View<Engine>, runtime: Handle) -> Shared {
+    pub fn new(view: StoreView, runtime: Handle) -> Shared {
         Shared {
             core: Inbox::default(),
             disk: Inbox::default(),
@@ -89,12 +91,12 @@ impl Shared {
     }
 
     /// The newest published view.
-    pub fn view(&self) -> Arc<View<Engine>> {
+    pub fn view(&self) -> Arc<StoreView> {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Publishes a view: reads that may go from now on see it.
-    pub fn publish(&self, view: View<Engine>) {
+    pub fn publish(&self, view: StoreView) {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 

@@ -100,9 +100,9 @@ impl LogFormat for PlainFormat {
             return Ok(scan);
         }
         let (mut at, mut number) = (HEADER_BYTES, place.first);
-        while let Some(frame) = self.frame_at(bytes, at, number) {
-            scan.records.push((number, frame.payload.clone()));
-            (at, number) = (frame.payload.end, number + 1);
+        while let Some(payload) = self.frame_at(bytes, at, number) {
+            scan.records.push((number, payload.clone()));
+            (at, number) = (payload.end, number + 1);
         }
         self.check_tail(place, bytes, at, at, number, "a record")?;
         scan.valid_bytes = at;
@@ -110,13 +110,8 @@ impl LogFormat for PlainFormat {
     }
 }
 
-struct Frame {
-    durable: u64,
-    payload: Range<usize>,
-}
-
 impl PlainFormat {
-    fn frame_at(&self, bytes: &[u8], at: usize, number: u64) -> Option<Frame> {
+    fn frame_at(&self, bytes: &[u8], at: usize, number: u64) -> Option<Range<usize>> {
         let [length, found, durable, sum] = words(bytes, at)?;
         if length > PAYLOAD_BYTES_MAX || found != number {
             return None;
@@ -125,7 +120,7 @@ impl PlainFormat {
         let payload = start..start + length as usize;
         let content = bytes.get(payload.clone())?;
         let whole = self.trusting || sum == checksum(&[length, found, durable], content);
-        whole.then_some(Frame { durable, payload })
+        whole.then_some(payload)
     }
 
     /// Damage begins at `damaged`, where record `number` should be: is it a tail that never was durable?
@@ -144,15 +139,13 @@ impl PlainFormat {
             return corrupt(format!("expected {what}, found damage, and a later segment follows"));
         }
         // A later frame that is whole and says that this record was durable.
-        for at in from..bytes.len().saturating_sub(FRAME_BYTES - 1) {
+        for at in from..bytes.len() {
             let Some([_, found, durable, _]) = words(bytes, at) else { break };
-            if found >= number && durable >= number && durable < found {
-                if let Some(frame) = self.frame_at(bytes, at, found) {
-                    return corrupt(format!(
-                        "expected {what}, record {number}, found damage; record {found} says that all up to {} was durable",
-                        frame.durable
-                    ));
-                }
+            let claims = found >= number && durable >= number && durable < found;
+            if claims && self.frame_at(bytes, at, found).is_some() {
+                return corrupt(format!(
+                    "expected {what}, record {number}, found damage; record {found} says that all up to {durable} was durable"
+                ));
             }
         }
         Ok(())

@@ -15,8 +15,13 @@ impl<S: Subject> World<S> {
             return Ok(());
         }
         let Fault { what, lasts, .. } = self.faults[number as usize].clone();
-        let text = what.to_string();
-        self.tracer.world(self.now.mono(), "fault", what.node(), || format!("f{number} {text}"));
+        let line = &self.faults[number as usize];
+        self.tracer.world(self.now.mono(), "fault", what.node(), || {
+            let line = line.to_string();
+            // Without its time, which stands at the left.
+            let text = line.splitn(3, ' ').nth(2).unwrap_or_default();
+            format!("f{number} {text}")
+        });
         let took_effect = match what.node() {
             Some(node) => {
                 let index = self.index(node).unwrap_or_else(|| panic!("{node} is in this world"));

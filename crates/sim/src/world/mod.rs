@@ -166,7 +166,7 @@ impl<S: Subject> World<S> {
         Ok(world)
     }
 
-    /// Keeps the last so many moments for a [diagram](crate::diagram).
+    /// Keeps the last so many moments for a [diagram](crate::Diagram).
     pub fn keep(&mut self, moments_max: usize) {
         self.tracer.keep(moments_max);
     }

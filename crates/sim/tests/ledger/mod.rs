@@ -2,7 +2,7 @@
 //! lost, beats, and has a worker.
 #![allow(dead_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use synod_machine::*;
@@ -70,6 +70,7 @@ impl<const FIFO: bool> Machine for Node<FIFO> {
                 fx.arm(0, BEAT..=BEAT);
             }
             Input::Command { id, command } => {
+                assert!(command < 1_000, "expected an amount below 1000, found {command}");
                 self.total += command;
                 let ticket = fx.write(command);
                 let total = self.total;
@@ -126,11 +127,13 @@ pub struct Ledger<const FIFO: bool = false> {
     pub replies: u64,
     pub replies_at_heal: u64,
     pub boots: Vec<(NodeId, BootKind, u32, Option<u64>)>,
+    /// What they promised before is void.
+    pub wiped: BTreeSet<NodeId>,
     /// Never makes progress again once the first phase is over.
     pub stuck: bool,
-    /// Puts real randomness into the run.
-    pub impure: bool,
     pub silent: bool,
+    /// Clients ask what breaks the machine's invariant.
+    pub poisonous: bool,
 }
 
 impl<const FIFO: bool> Ledger<FIFO> {
@@ -147,7 +150,7 @@ impl<const FIFO: bool> Subject for Ledger<FIFO> {
     fn boot(&mut self, boot: Boot<u64>) -> (Node<FIFO>, Adder) {
         self.boots.push((boot.node, boot.kind, boot.version, boot.persisted));
         if boot.kind == BootKind::Wiped {
-            self.acknowledged.remove(&boot.node);
+            self.wiped.insert(boot.node);
         }
         let peers = (1..=self.nodes).map(NodeId).filter(|peer| *peer != boot.node).collect();
         let sum = boot.persisted.unwrap_or(0);
@@ -180,8 +183,7 @@ impl<const FIFO: bool> Subject for Ledger<FIFO> {
 
     fn on_timer(&mut self, lane: u64, clients: &mut Clients<Node<FIFO>>) -> Result<(), Violation> {
         let node = NodeId(clients.draw.between(1, self.nodes));
-        let amount = if self.impure { std::ptr::from_ref(clients) as u64 >> 4 } else { lane + 1 };
-        clients.send(lane, node, amount);
+        clients.send(lane, node, if self.poisonous { 1_000 } else { lane + 1 });
         clients.after(Duration::from_millis(5), lane);
         Ok(())
     }
@@ -207,13 +209,16 @@ impl<const FIFO: bool> Subject for Ledger<FIFO> {
         let node = step.node;
         let machine = view.machine(node).expect("a node that steps is up");
         let acknowledged = self.acknowledged.get(&node).copied().unwrap_or(0);
-        if machine.total < acknowledged {
+        if machine.total < acknowledged && !self.wiped.contains(&node) {
             let sentence = format!("{node} has {}, but acknowledged {acknowledged}", machine.total);
             return Err(Violation::new("durability", [node], sentence));
         }
         if let (Given::Receive(_), Some((from, ticket))) = (step.given, machine.last_added) {
             let durable = view.durable(from).expect("a peer").0;
-            if ticket > durable && step.cause.is_some() {
+            if view.wiped(from) {
+                self.wiped.insert(from);
+            }
+            if ticket > durable && step.cause.is_some() && !self.wiped.contains(&from) {
                 let sentence = format!("{node} heard of write {ticket} of {from}, durable to {durable}");
                 return Err(Violation::new("held effects", [from, node], sentence));
             }

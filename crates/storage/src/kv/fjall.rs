@@ -17,14 +17,27 @@
 //! The journal is written in order and cut at its first incomplete batch when read, so a crash loses a suffix of the
 //! batches at most. [`Kv::persist`] is an fsync of the journal. If that fails, fjall refuses all further writes, as it must.
 //!
+//! # Damage
+//! Blocks and journal batches carry checksums. A damaged block is refused when it is read. A damaged journal is taken for
+//! its end, or refused at opening: either way what lies behind the damage is not shown, and since the applied index is part of
+//! each batch, the owner sees that its log no longer reaches back far enough. What fjall's journal leaves unchecked are the eight
+//! bytes of a batch's sequence number: damage there alone is not noticed.
+//!
 //! # Memory
 //! One block cache for all spaces, one memtable per space, a bound on the journals (and so on the time to open): all in
-//! [`FjallOptions`]. The blocks that a snapshot's readers hold come on top while they hold them.
+//! [`FjallOptions`]. A value read is a slice of its block: whoever keeps it keeps the block.
+//!
+//! # Why fjall
+//! Measured beside redb 4.6 on one machine, a million keys of 24 bytes with values of 80, batches of 100, 64 MiB of cache:
+//! fjall 3.1 writes 196,000 new keys and 157,000 overwrites a second, redb 48,000 and 43,000 (an fsync every 200 batches); fjall
+//! reads 91,000 random keys and scans 3.8 million a second, redb 245,000 and 5.2 million; 98 against 272 MiB on disk, 144
+//! against 75 MiB resident, 0.5 s against 2 ms to open. Applying is the bottleneck of a database, and the disk is paid for.
 
 use std::{
     fs::{self, File},
     io::{self, Write as _},
     ops::Bound,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -55,7 +68,7 @@ pub struct FjallOptions {
 
 impl Default for FjallOptions {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, memtable_bytes: 16 << 20, journal_bytes_max: 128 << 20, threads: 2 }
+        Self { cache_bytes: 64 << 20, memtable_bytes: 16 << 20, journal_bytes_max: 64 << 20, threads: 2 }
     }
 }
 
@@ -72,7 +85,7 @@ impl FjallKv {
     /// Opens the engine in `directory`, which is created if it does not exist.
     pub fn open(directory: &Path, options: FjallOptions) -> Result<Self, KvError> {
         fs::create_dir_all(directory).map_err(failed("creating", directory))?;
-        let number = match read_pointer(directory)? {
+        let (number, live) = match read_pointer(directory)? {
             Pointer::Generation(number) => {
                 let path = generation_path(directory, number);
                 // Before anything is removed: what is left may be all there is.
@@ -83,7 +96,7 @@ impl FjallKv {
                     });
                 }
                 remove_generations(directory, Some(number))?;
-                number
+                (number, Generation::open(path, &options)?)
             }
             Pointer::Creating => {
                 remove_generations(directory, None)?;
@@ -101,9 +114,8 @@ impl FjallKv {
                 create_first(directory, &options)?
             }
         };
-        let live = Arc::new(Generation::open(generation_path(directory, number), &options)?);
         live.retired.store(false, Ordering::Relaxed);
-        Ok(Self { directory: directory.to_owned(), options, live, newest: number })
+        Ok(Self { directory: directory.to_owned(), options, live: Arc::new(live), newest: number })
     }
 }
 
@@ -227,13 +239,18 @@ struct Generation {
 
 impl Generation {
     fn open(path: PathBuf, options: &FjallOptions) -> Result<Self, KvError> {
-        let database = Database::builder(&path)
+        sync_journals(&path)?;
+        let builder = Database::builder(&path)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes_max)
             .worker_threads(options.threads)
-            .manual_journal_persist(true)
-            .open()
-            .map_err(database_error(|| format!("opening {}", path.display())))?;
+            .manual_journal_persist(true);
+        // Some damage makes fjall panic while it reads its files back. Nothing of the database is used after that.
+        let opened = catch_unwind(AssertUnwindSafe(|| builder.open())).map_err(|panic| {
+            let cause = panic.downcast_ref::<String>().map_or("its files cannot be read back", |text| text);
+            KvError::Damaged { what: path.display().to_string(), cause: cause.to_owned() }
+        })?;
+        let database = opened.map_err(database_error(|| format!("opening {}", path.display())))?;
         let create = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
         let mut spaces = Vec::with_capacity(Space::COUNT);
         for space in Space::ALL {
@@ -368,16 +385,29 @@ fn sync_directory(directory: &Path) -> Result<(), KvError> {
     File::open(directory).and_then(|opened| opened.sync_all()).map_err(failed("syncing", directory))
 }
 
-fn create_first(directory: &Path, options: &FjallOptions) -> Result<u64, KvError> {
+/// What a killed process wrote may be in the system's cache only. It will be shown from now on, so it must stay.
+fn sync_journals(generation: &Path) -> Result<(), KvError> {
+    let entries = match fs::read_dir(generation) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        result => result.map_err(failed("listing", generation))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(failed("listing", generation))?.path();
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            File::open(&path).and_then(|journal| journal.sync_all()).map_err(failed("syncing", &path))?;
+        }
+    }
+    Ok(())
+}
+
+fn create_first(directory: &Path, options: &FjallOptions) -> Result<(u64, Generation), KvError> {
     const FIRST: u64 = 1;
     write_pointer(directory, "creating\n")?;
     let generation = Generation::open(generation_path(directory, FIRST), options)?;
     generation.persist()?;
-    generation.retired.store(false, Ordering::Relaxed);
-    drop(generation);
     sync_directory(directory)?;
     write_pointer(directory, &format!("generation {FIRST}\n"))?;
-    Ok(FIRST)
+    Ok((FIRST, generation))
 }
 
 fn generation_path(directory: &Path, number: u64) -> PathBuf {
@@ -456,6 +486,17 @@ mod tests {
         let found: Vec<Entry> =
             kv.scan(Space::Current, Span::ALL, Direction::Backward).map(Result::unwrap).collect();
         assert_eq!(found, [("b".into(), "2".into()), ("a".into(), "1".into())]);
+    }
+
+    #[test]
+    fn journals_lie_where_they_are_synced_before_opening() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut kv = open(directory.path()).unwrap();
+        kv.write(put("a", "1")).unwrap();
+        let files = fs::read_dir(generation_path(directory.path(), 1)).unwrap();
+        let journal =
+            |entry: io::Result<fs::DirEntry>| entry.unwrap().path().extension().is_some_and(|e| e == "jnl");
+        assert_eq!(files.filter_map(|entry| journal(entry).then_some(())).count(), 1);
     }
 
     #[test]

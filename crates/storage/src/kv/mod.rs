@@ -8,7 +8,7 @@
 //! # What an engine promises
 //! - A [`Batch`] is atomic: after a crash all of it is there or none of it, and never a later batch without the earlier ones.
 //! - [`Kv::persist`] returning means that every batch written before it survives power loss. Before that a crash may lose
-//!   any suffix of the batches (the replicated log holds them still).
+//!   any suffix of the batches (the replicated log holds them still). What an engine shows when it is opened survives, too.
 //! - [`Kv::snapshot`] is cheap, and what it shows never changes. Its readers and the writer do not wait for each other.
 //! - [`Kv::switch`] replaces the whole content, durably and at once: after a crash the old content or the new.
 //!

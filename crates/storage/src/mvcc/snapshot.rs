@@ -246,3 +246,30 @@ fn seal(mut out: Vec<u8>) -> Bytes {
     out.extend_from_slice(&checksum.to_le_bytes());
     out.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Even with a right checksum.
+        #[test]
+        fn arbitrary_bytes_do_no_harm(mut bytes: Vec<u8>, versioned: bool) {
+            if versioned {
+                bytes.insert(0, VERSION);
+            }
+            let _ = Contents::decode(&seal(bytes.clone()));
+            let _ = Contents::decode(&bytes.clone().into());
+            let _ = SnapshotCursor::decode(bytes.into());
+        }
+
+        #[test]
+        fn cursors_come_back(chunk: u64, space in 0u8..6, key: Vec<u8>, started: bool) {
+            let space = Space::from_number(space).expect("it is below the number of spaces");
+            let cursor = SnapshotCursor { chunk, after: started.then(|| (space, key.into())) };
+            prop_assert_eq!(SnapshotCursor::decode(cursor.encode()), Ok(cursor));
+        }
+    }
+}

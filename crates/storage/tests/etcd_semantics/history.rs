@@ -11,7 +11,7 @@ fn events_say_what_happened_and_what_was_before() {
     let applied = fixture.apply(Operation::Delete(DeleteRequest { range: KeyRange::all(), prev_kv: false }));
     let bare = KeyValue { key: "a".into(), mod_revision: 4, ..KeyValue::default() };
     let delete_event = Event { kind: EventKind::Delete, kv: bare, prev_kv: Some(put_event.kv.clone()) };
-    assert_eq!(applied.events, [delete_event.clone()]);
+    assert_eq!(applied.events, std::slice::from_ref(&delete_event));
     assert_eq!(fixture.history(3).unwrap(), [put_event, delete_event], "the past says the same");
     assert_eq!(fixture.history(5).unwrap(), []);
     assert_eq!(fixture.history(99).unwrap(), []);

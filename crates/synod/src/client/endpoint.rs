@@ -15,8 +15,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads `host:port`, `http://host:port` or `https://host:port`. Without a scheme, TLS is used if there are
-    /// certificates; `http` never uses it and `https` always.
+    /// Reads `host:port`, `http://host:port` or `https://host:port`. Without a scheme, TLS is used if there
+    /// are certificates; `http` never uses it and `https` always.
     pub fn parse(name: &str, tls: Option<&ClientTlsConfig>, dial_timeout: Duration) -> Result<Self, Failure> {
         let expected = |problem: &str| {
             Failure::usage(format!(

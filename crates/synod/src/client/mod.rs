@@ -1,13 +1,18 @@
 //! A small etcd client: endpoints tried in turn, every wait bounded.
 //!
-//! An endpoint that cannot be reached is skipped, for a request that was never sent can be sent elsewhere. A request that
-//! was sent and then answered with "unavailable" goes to the next endpoint only if it reads: a write may have happened,
-//! and sending it twice is its user's decision. What a server refuses is reported in its own words.
+//! An endpoint that cannot be reached is skipped, for a request that was never sent can be sent elsewhere. A
+//! request that was sent and then answered with "unavailable" goes to the next endpoint only if it reads: a
+//! write may have happened, and sending it twice is its user's decision. What a server refuses is reported in
+//! its own words.
 //!
-//! Which requests fail over to whom is all that this client adds to the generated stubs; it caches nothing and keeps no
-//! connection in the background, as befits a process that lives for one command.
+//! Which requests fail over to whom is all that this client adds to the generated stubs; it caches nothing
+//! and keeps no connection in the background, as befits a process that lives for one command.
 
 mod endpoint;
+#[cfg(test)]
+pub mod fake;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::path::PathBuf;
@@ -117,7 +122,8 @@ impl Client {
         Err(Failure::unreachable(format!("no endpoint answers: {}", failures.join("; "))))
     }
 
-    /// Opens a connection for a stream to the first endpoint, from `first` on in turn, that can be reached. Returns which.
+    /// Opens a connection for a stream to the first endpoint, from `first` on in turn, that can be reached.
+    /// Returns which.
     pub async fn connect(&self, first: usize) -> Result<(usize, Channel), Failure> {
         let mut failures = Vec::new();
         for offset in 0..self.endpoints.len() {
@@ -163,7 +169,8 @@ pub fn failure_of(status: &Status) -> Failure {
     }
 }
 
-/// Whether a stream ended because its connection or its server went away, so that another endpoint may carry it on.
+/// Whether a stream ended because its connection or its server went away, so that another endpoint may carry
+/// it on.
 pub fn is_lost_connection(status: &Status) -> bool {
     matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown | Code::Internal)
 }

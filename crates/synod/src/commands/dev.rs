@@ -1,16 +1,22 @@
 //! `synod dev`: a cluster in one process, on this machine, to try and to develop against.
 //!
-//! Its members are as separate as processes would be: stores of their own, real sockets between them. Member i (from 0)
-//! serves clients on the port P + 2i and other members on P + 2i + 1, where P is the port of `--listen`.
+//! Its members are as separate as processes would be: stores of their own, real sockets between them. Member
+//! i (from 0) serves clients on the port P + 2i and other members on P + 2i + 1, where P is the port of
+//! `--listen`.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use crate::config::ServeConfig;
+use crate::config::serve::{LogLevel, ServeConfig};
 use crate::config::settings::{ConfigError, Origin, Setting, Settings};
+use crate::config::urls;
 use crate::failure::{Exit, Failure};
 use crate::note;
+use crate::serving::{self, Stop};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +33,8 @@ const NODES_MAX: i64 = 9;
 #[command(help_template = crate::cli::TEMPLATE, before_help = EXAMPLES)]
 pub struct Arguments {
     /// How many members
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=NODES_MAX), value_name = "N")]
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=NODES_MAX))]
     nodes: u16,
     /// Where the data lies; by default in a directory of your own, which is printed
     #[arg(long, value_name = "DIR")]
@@ -50,7 +57,7 @@ pub struct DevConfig {
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let config = plan(&arguments, |name| std::env::var_os(name))?;
     check_ports(&config)?;
-    if arguments.nodes % 2 == 0 {
+    if arguments.nodes.is_multiple_of(2) {
         let tolerated = (arguments.nodes - 1) / 2;
         note(format_args!(
             "Note: {} members can lose {tolerated}, no more than one fewer could",
@@ -62,11 +69,61 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
 
 /// Runs the cluster until the process is told to stop.
 fn start(config: DevConfig) -> Result<Exit, Failure> {
+    serving::log(LogLevel::Warn);
+    let began = Instant::now();
+    serving::runtime()?.block_on(async {
+        let mut members = Vec::new();
+        for member in &config.members {
+            members.push((member.name.clone(), serving::start(member).await?));
+        }
+        let backends: Vec<_> = members.iter().map(|(_, running)| running.backend()).collect();
+        // Ready means that a linearizable read is answered, not that ports are open.
+        for backend in &backends {
+            backend.ready().await;
+        }
+        print!("{}", welcome(&config, began.elapsed()));
+        std::io::stdout().flush()?;
+        let stop = serving::until_stopped(&members).await?;
+        note(format_args!("Stopping {} members", members.len()));
+        serving::stop(members).await;
+        match stop {
+            Stop::Signal => Ok(Exit::Fine),
+            Stop::Failed(name, reason) => {
+                Err(Failure::internal(format!("member {name} has failed: {reason}")))
+            }
+        }
+    })
+}
+
+/// What the user needs to know of a running cluster.
+fn welcome(config: &DevConfig, took: Duration) -> String {
+    let mut text = String::new();
     let count = config.members.len();
-    Err(Failure::internal(format!(
-        "this build cannot serve: {count} members in {} were not started",
-        config.data.display()
-    )))
+    let members = if count == 1 { "A member is" } else { "members are" };
+    let number = if count == 1 { String::new() } else { format!("{count} ") };
+    let _ =
+        writeln!(text, "{number}{members} ready to serve client requests, after {} ms.\n", took.as_millis());
+    for member in &config.members {
+        let _ = writeln!(
+            text,
+            "  {:<4} clients {}   peers {}   data {}",
+            member.name,
+            urls::join(&member.advertise_client_urls),
+            urls::join(&member.initial_advertise_peer_urls),
+            member.data_dir.display()
+        );
+    }
+    let hosts: Vec<String> = config
+        .members
+        .iter()
+        .flat_map(|member| &member.advertise_client_urls)
+        .map(|url| format!("{}:{}", url.host, url.port))
+        .collect();
+    let _ = writeln!(text, "\nTry it:\n\n  export ETCDCTL_API=3 ETCDCTL_ENDPOINTS={}", hosts.join(","));
+    let _ = writeln!(text, "  etcdctl put greeting hello");
+    let _ = writeln!(text, "  etcdctl get greeting\n");
+    let _ = writeln!(text, "Ctrl-C stops it; the data stays.");
+    text
 }
 
 /// What the arguments mean.
@@ -88,7 +145,8 @@ fn plan(arguments: &Arguments, variable: impl Fn(&str) -> Option<OsString>) -> R
     Ok(DevConfig { data, members })
 }
 
-/// A directory of this user's own; clusters of another size or on other ports have another, for they cannot share one.
+/// A directory of this user's own; clusters of another size or on other ports have another, for they cannot
+/// share one.
 fn default_data(
     arguments: &Arguments,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -145,7 +203,6 @@ fn check_ports(config: &DevConfig) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::urls;
 
     fn arguments(nodes: u16, data: Option<&str>, listen: &str) -> Arguments {
         Arguments { nodes, data: data.map(PathBuf::from), listen: listen.parse().expect("an address") }

@@ -1,7 +1,7 @@
 //! `synod endpoint`: each endpoint for itself: its status, its health, the hash of its keys.
 //!
-//! What one endpoint does not answer is said on standard error; what the others answer is shown all the same, and the exit
-//! code is then 2.
+//! What one endpoint does not answer is said on standard error; what the others answer is shown all the same,
+//! and the exit code is then 2.
 
 use std::time::Instant;
 

@@ -66,8 +66,9 @@ pub struct Arguments {
     /// Values alone, without their keys (with -w simple)
     #[arg(long)]
     print_value_only: bool,
-    /// l: linearizable, the newest. s: serializable, what the member has
-    #[arg(long, default_value = "l", value_parser = ["l", "s"], hide_possible_values = true, value_name = "l|s")]
+    /// l: linearizable, the newest. s: serializable, what the member has [l]
+    #[arg(long, default_value = "l", hide_default_value = true, value_parser = ["l", "s"])]
+    #[arg(hide_possible_values = true, value_name = "l|s")]
     consistency: String,
     /// Smallest create revision to show
     #[arg(
@@ -165,8 +166,8 @@ impl Arguments {
         })
     }
 
-    /// Order by key, ascending, is the order that answers have anyway; asking for it would only hold the limit back until
-    /// the whole range was read.
+    /// Order by key, ascending, is the order that answers have anyway; asking for it would only hold the
+    /// limit back until the whole range was read.
     fn sorting(&self) -> (SortOrder, SortTarget) {
         let target = match self.sort_by {
             None | Some(Target::Key) => SortTarget::Key,

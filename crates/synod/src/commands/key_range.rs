@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use crate::failure::Failure;
 
-/// Keys from `start` to before `end`, in the encoding of the API: no end means one key, a zero byte means no bound.
+/// Keys from `start` to before `end`, in the encoding of the API: no end means one key, a zero byte means no
+/// bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRange {
     /// The first key.

@@ -22,6 +22,12 @@ const RENEWALS_PER_LIFE: u32 = 3;
 /// Shortest time between two renewals, however short the lease.
 const RENEWAL_INTERVAL_MIN: Duration = Duration::from_millis(500);
 
+const GRANT_EXAMPLE: &str = "Example:\n  synod lease grant 60\n";
+const REVOKE_EXAMPLE: &str = "Example:\n  synod lease revoke 694d81417acd4754\n";
+const KEEPALIVE_EXAMPLE: &str = "Example:\n  synod lease keep-alive 694d81417acd4754\n";
+const TIMETOLIVE_EXAMPLE: &str = "Example:\n  synod lease timetolive 694d81417acd4754 --keys\n";
+const LIST_EXAMPLE: &str = "Example:\n  synod lease list\n";
+
 /// The arguments.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -32,21 +38,21 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Create a lease
-    #[command(help_template = crate::cli::TEMPLATE, before_help = "Example:\n  synod lease grant 60\n")]
+    #[command(help_template = crate::cli::TEMPLATE, before_help = GRANT_EXAMPLE)]
     Grant {
         /// Seconds to live unless renewed
         #[arg(allow_negative_numbers = true)]
         ttl: i64,
     },
     /// End a lease and delete its keys
-    #[command(help_template = crate::cli::TEMPLATE, before_help = "Example:\n  synod lease revoke 694d81417acd4754\n")]
+    #[command(help_template = crate::cli::TEMPLATE, before_help = REVOKE_EXAMPLE)]
     Revoke {
         /// The lease (hexadecimal)
         #[arg(value_parser = parse_lease, value_name = "LEASE")]
         id: i64,
     },
     /// Renew a lease until it is gone
-    #[command(help_template = crate::cli::TEMPLATE, before_help = "Example:\n  synod lease keep-alive 694d81417acd4754\n")]
+    #[command(help_template = crate::cli::TEMPLATE, before_help = KEEPALIVE_EXAMPLE)]
     KeepAlive {
         /// The lease (hexadecimal)
         #[arg(value_parser = parse_lease, value_name = "LEASE")]
@@ -56,7 +62,7 @@ enum Action {
         once: bool,
     },
     /// Show what remains of a lease
-    #[command(help_template = crate::cli::TEMPLATE, before_help = "Example:\n  synod lease timetolive 694d81417acd4754 --keys\n")]
+    #[command(help_template = crate::cli::TEMPLATE, before_help = TIMETOLIVE_EXAMPLE)]
     Timetolive {
         /// The lease (hexadecimal)
         #[arg(value_parser = parse_lease, value_name = "LEASE")]
@@ -66,7 +72,7 @@ enum Action {
         keys: bool,
     },
     /// List all leases
-    #[command(help_template = crate::cli::TEMPLATE, before_help = "Example:\n  synod lease list\n")]
+    #[command(help_template = crate::cli::TEMPLATE, before_help = LIST_EXAMPLE)]
     List,
 }
 
@@ -108,7 +114,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// Renews a lease, once or until it is gone. A connection that breaks is replaced by one to the next endpoint.
+/// Renews a lease, once or until it is gone. A connection that breaks is replaced by one to the next
+/// endpoint.
 async fn keep_alive(
     client: &Client,
     id: i64,

@@ -17,8 +17,8 @@ Examples:
   synod put session up --lease 694d81417acd4754
 ";
 
-/// Largest value read from standard input, in bytes: more than any server accepts by default, less than would exhaust a
-/// machine.
+/// Largest value read from standard input, in bytes: more than any server accepts by default, less than would
+/// exhaust a machine.
 const VALUE_BYTES_MAX: u64 = 512 << 20;
 
 /// The arguments, which a transaction's script takes too.
@@ -30,7 +30,7 @@ pub struct Arguments {
     /// The value; without it, standard input
     value: Option<String>,
     /// Lease to attach the key to (hexadecimal)
-    #[arg(long, value_parser = parse_lease, default_value = "0", hide_default_value = true, value_name = "ID")]
+    #[arg(long, value_parser = parse_lease, value_name = "ID", default_value = "0", hide_default_value = true)]
     lease: i64,
     /// Show the key as it was before
     #[arg(long)]

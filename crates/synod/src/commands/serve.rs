@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::config::{self, ServeConfig};
 use crate::failure::{Exit, Failure};
 use crate::note;
+use crate::serving::{self, Stop};
 
 /// The arguments, which [`config`] reads.
 #[derive(Debug, clap::Args)]
@@ -45,10 +46,32 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
 
 /// Serves until the process is told to stop.
 fn start(config: ServeConfig) -> Result<Exit, Failure> {
-    Err(Failure::internal(format!("this build cannot serve: member {} was not started", config.name)))
+    serving::log(config.log_level);
+    serving::runtime()?.block_on(async {
+        let name = config.name.clone();
+        let members = vec![(name.clone(), serving::start(&config).await?)];
+        tracing::info!(
+            name,
+            urls = serving::client_urls([&config]),
+            version = env!("CARGO_PKG_VERSION"),
+            "ready to serve client requests"
+        );
+        let stop = serving::until_stopped(&members).await?;
+        match stop {
+            Stop::Signal => {
+                tracing::info!(name, "stopping");
+                serving::stop(members).await;
+                Ok(Exit::Fine)
+            }
+            Stop::Failed(name, reason) => {
+                Err(Failure::internal(format!("member {name} has failed and stops: {reason}")))
+            }
+        }
+    })
 }
 
-/// Finds out what would stop the member only later: certificates that cannot be read, a directory that is not ours.
+/// Finds out what would stop the member only later: certificates that cannot be read, a directory that is not
+/// ours.
 fn check_files(config: &ServeConfig) -> Result<(), Failure> {
     let tls = config.client_tls.iter().chain(&config.peer_tls);
     let files = tls
@@ -59,7 +82,8 @@ fn check_files(config: &ServeConfig) -> Result<(), Failure> {
     refuse_data_of_etcd(&config.data_dir)
 }
 
-/// etcd's files look like nothing that Synod knows; better to say so than to begin an empty store beside them.
+/// etcd's files look like nothing that Synod knows; better to say so than to begin an empty store beside
+/// them.
 pub fn refuse_data_of_etcd(directory: &Path) -> Result<(), Failure> {
     if directory.join("member").join("snap").join("db").exists() {
         return Err(Failure::usage(format!(

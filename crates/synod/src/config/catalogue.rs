@@ -1,7 +1,8 @@
-//! Every flag of etcd 3.5: those that mean here what they mean there, and those that are refused, each with its reason.
+//! Every flag of etcd 3.5: those that mean here what they mean there, and those that are refused, each with
+//! its reason.
 //!
-//! A refused flag may still be given the value that asks for nothing, where it has one: unit files say `--auto-tls=false`.
-//! Flags that Synod alone has do not exist; where etcd has no flag, there is no setting.
+//! A refused flag may still be given the value that asks for nothing, where it has one: unit files say
+//! `--auto-tls=false`. Flags that Synod alone has do not exist; where etcd has no flag, there is no setting.
 
 mod refused;
 
@@ -24,7 +25,8 @@ pub struct Flag {
     pub name: &'static str,
     /// How it takes its value.
     pub kind: Kind,
-    /// The text that stands for its absence; where it depends on other flags, a description in angle brackets.
+    /// The text that stands for its absence; where it depends on other flags, a description in angle
+    /// brackets.
     pub default: &'static str,
     /// One sentence of help.
     pub help: &'static str,

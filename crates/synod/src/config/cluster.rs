@@ -1,12 +1,14 @@
 //! The founding members of a cluster, and the identities that follow from them.
 //!
-//! Members that are founded together must agree on who they are before they have spoken. So a member's identity is a hash
-//! of its peer URLs and the cluster's token, and the cluster's a hash of its members': whoever was given the same
-//! `--initial-cluster` and the same token computes the same numbers, and a member of another cluster computes others. etcd
-//! derives them in the same way by SHA-1; here it is XXH3 with a domain in front. The hash guards against mistakes, not
-//! against an adversary: for that there are certificates.
+//! Members that are founded together must agree on who they are before they have spoken. So a member's
+//! identity is a hash of its peer URLs and the cluster's token, and the cluster's a hash of its members':
+//! whoever was given the same `--initial-cluster` and the same token computes the same numbers, and a member
+//! of another cluster computes others. etcd derives them in the same way by SHA-1; here it is XXH3 with a
+//! domain in front. The hash guards against mistakes, not against an adversary: for that there are
+//! certificates.
 //!
-//! The derivation is part of what is stored and sent: changing it parts a new binary from its old cluster. A test pins it.
+//! The derivation is part of what is stored and sent: changing it parts a new binary from its old cluster. A
+//! test pins it.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +30,8 @@ pub struct InitialMember {
 /// Most founding members; a group with more votes is slower and not safer.
 pub const MEMBERS_MAX: usize = 63;
 
-/// Reads `name=URL,name=URL`; a name may stand several times, once for each of its URLs. The error says what was expected.
+/// Reads `name=URL,name=URL`; a name may stand several times, once for each of its URLs. The error says what
+/// was expected.
 pub fn parse_members(text: &str, token: &str) -> Result<Vec<InitialMember>, String> {
     const EXPECTED: &str = "members as name=URL separated by commas, such as n1=http://10.0.0.1:2380";
     let mut by_name: BTreeMap<&str, Vec<Url>> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! Variables of the environment: every flag has one, `--data-dir` is `ETCD_DATA_DIR`.
 //!
-//! An empty variable counts as unset. An `ETCD_` variable that names no flag is noted and ignored: orchestrators set such
-//! variables for services of that name (`ETCD_PORT`, `ETCD_SERVICE_HOST`).
+//! An empty variable counts as unset. An `ETCD_` variable that names no flag is noted and ignored:
+//! orchestrators set such variables for services of that name (`ETCD_PORT`, `ETCD_SERVICE_HOST`).
 
 use std::ffi::OsString;
 
@@ -24,8 +24,8 @@ pub struct Environment {
     unused: Vec<String>,
 }
 
-/// Picks etcd's variables out of the environment. Unsupported ones are kept: whether they are refused depends on whether
-/// the environment is used at all.
+/// Picks etcd's variables out of the environment. Unsupported ones are kept: whether they are refused depends
+/// on whether the environment is used at all.
 pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
     let mut environment = Environment::default();
     for (name, value) in variables {

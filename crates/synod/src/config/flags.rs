@@ -1,8 +1,8 @@
 //! Command-line flags in the forms of Go's flag package, which etcd's users write in their unit files.
 //!
-//! `-name x`, `--name x`, `-name=x` and `--name=x` mean the same. A switch takes its value after `=` only: a bare
-//! `--client-cert-auth` is true, and a word after it is not its value. The last of two equal flags wins. Nothing but flags
-//! may be given; `--` ends them.
+//! `-name x`, `--name x`, `-name=x` and `--name=x` mean the same. A switch takes its value after `=` only: a
+//! bare `--client-cert-auth` is true, and a word after it is not its value. The last of two equal flags wins.
+//! Nothing but flags may be given; `--` ends them.
 
 use super::catalogue::{self, Kind, Lookup};
 use super::settings::{ConfigError, Origin, Setting, Settings};

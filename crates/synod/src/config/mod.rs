@@ -1,19 +1,23 @@
-//! The configuration of one member: etcd's own flags, variables and names, read into one validated [`ServeConfig`].
+//! The configuration of one member: etcd's own flags, variables and names, read into one validated
+//! [`ServeConfig`].
 //!
-//! A unit file written for etcd 3.5 must need another program name and nothing else, so the settings, their defaults, the
-//! forms of flags and the order of precedence are etcd's:
+//! A unit file written for etcd 3.5 must need another program name and nothing else, so the settings, their
+//! defaults, the forms of flags and the order of precedence are etcd's:
 //!
-//! 1. With `--config-file` (or `ETCD_CONFIG_FILE`) the file alone speaks: flags and variables are ignored, with a note.
-//! 2. Otherwise a flag wins over its `ETCD_` variable, and both over the default. (etcd 3.5 refuses to start when both are
-//!    set; here the flag wins, with a note.)
+//! 1. With `--config-file` (or `ETCD_CONFIG_FILE`) the file alone speaks: flags and variables are ignored,
+//!    with a note.
+//! 2. Otherwise a flag wins over its `ETCD_` variable, and both over the default. (etcd 3.5 refuses to start
+//!    when both are set; here the flag wins, with a note.)
 //!
-//! Three differences are on purpose. The file is TOML, not YAML. A setting of etcd's that Synod does not have is refused by
-//! name, with a reason, instead of being ignored, unless it is given the value that asks for nothing (`--auto-tls=false`).
-//! Member and cluster identities are derived from the same facts as etcd's, but by another hash.
+//! Three differences are on purpose. The file is TOML, not YAML. A setting of etcd's that Synod does not have
+//! is refused by name, with a reason, instead of being ignored, unless it is given the value that asks for
+//! nothing (`--auto-tls=false`). Member and cluster identities are derived from the same facts as etcd's, but
+//! by another hash.
 //!
-//! The work is split by source: [`flags`], [`environment`] and [`file`] each turn their input into [`settings`], text by
-//! name with its origin; [`serve`] turns settings into the typed result. None of them touches the disk or the network, so
-//! all of it is tested as plain functions; [`load`] alone reads the file and the process's environment.
+//! The work is split by source: [`flags`], [`environment`] and [`file`] each turn their input into
+//! [`settings`], text by name with its origin; [`serve`] turns settings into the typed result. None of them
+//! touches the disk or the network, so all of it is tested as plain functions; [`load`] alone reads the file
+//! and the process's environment.
 
 pub mod catalogue;
 pub mod cluster;

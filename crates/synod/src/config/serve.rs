@@ -1,4 +1,5 @@
-//! The configuration of one member, typed and checked: what `synod serve` and each member of `synod dev` are started with.
+//! The configuration of one member, typed and checked: what `synod serve` and each member of `synod dev` are
+//! started with.
 
 use std::path::PathBuf;
 use std::str::FromStr;

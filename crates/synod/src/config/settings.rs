@@ -84,8 +84,8 @@ impl Settings {
     }
 }
 
-/// Why a configuration was refused, in a sentence that names the flag, the variable or the line of the file, says what was
-/// expected and, where it is not plain, what to do.
+/// Why a configuration was refused, in a sentence that names the flag, the variable or the line of the file,
+/// says what was expected and, where it is not plain, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
 

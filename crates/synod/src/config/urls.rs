@@ -14,7 +14,8 @@ pub struct Url {
     pub port: u16,
 }
 
-/// Reads a list of URLs separated by commas: sorted, without repetition, as etcd keeps it. The error says what was expected.
+/// Reads a list of URLs separated by commas: sorted, without repetition, as etcd keeps it. The error says
+/// what was expected.
 pub fn parse_list(text: &str) -> Result<Vec<Url>, String> {
     let mut urls = text.split(',').map(|url| Url::parse(url.trim())).collect::<Result<Vec<_>, _>>()?;
     urls.sort();
@@ -61,8 +62,8 @@ impl Url {
         if self.host == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { self.host.parse().ok() }
     }
 
-    /// Whether two URLs can lead to the same place: the same scheme and port, and hosts that are equal or of which one is a
-    /// name that may resolve to the other.
+    /// Whether two URLs can lead to the same place: the same scheme and port, and hosts that are equal or of
+    /// which one is a name that may resolve to the other.
     pub fn may_equal(&self, other: &Self) -> bool {
         let hosts_may_equal = match (self.address(), other.address()) {
             (Some(one), Some(another)) => one == another,

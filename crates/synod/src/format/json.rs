@@ -1,7 +1,7 @@
 //! JSON as Go's encoder writes it: fields in declaration order, bytes in base64, `<`, `>` and `&` escaped.
 //!
-//! An object is built field by field. The plain methods omit zero values, as fields tagged `omitempty` are; those named
-//! `…_always` keep them.
+//! An object is built field by field. The plain methods omit zero values, as fields tagged `omitempty` are;
+//! those named `…_always` keep them.
 
 use std::fmt::Write as _;
 
@@ -70,15 +70,6 @@ impl Object {
     /// Bytes in base64, omitted if there are none.
     pub fn bytes(self, name: &str, value: &Bytes) -> Self {
         if value.is_empty() { self } else { self.raw(name, &bytes(value)) }
-    }
-
-    /// The fields of another object, as if they stood here.
-    pub fn inline(mut self, other: Self) -> Self {
-        if let Some(fields) = other.0.strip_prefix('{') {
-            self.0.push(if self.0.is_empty() { '{' } else { ',' });
-            self.0.push_str(fields);
-        }
-        self
     }
 
     /// The finished object.

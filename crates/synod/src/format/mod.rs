@@ -1,11 +1,11 @@
 //! Answers as text: `-w simple|json|fields|table`, byte for byte as `etcdctl` 3.5 writes them.
 //!
-//! Scripts parse these forms, so their quirks are kept: a transaction's answers stand in JSON under `Response`, a lease's
-//! header is not nested, zero values are omitted, a table exists for the members and endpoints only. Where `etcdctl` 3.4
-//! and 3.5 differ, 3.5 is followed.
+//! Scripts parse these forms, so their quirks are kept: a transaction's answers stand in JSON under
+//! `Response`, a lease's header is not nested, zero values are omitted, a table exists for the members and
+//! endpoints only. Where `etcdctl` 3.4 and 3.5 differ, 3.5 is followed.
 //!
-//! Each kind of answer implements [`Answer`], in a file by topic; the forms themselves, which know no answer, stand in
-//! [`json`], [`fields`] and [`table`].
+//! Each kind of answer implements [`Answer`], in a file by topic; the forms themselves, which know no answer,
+//! stand in [`json`], [`fields`] and [`table`].
 
 pub mod cluster;
 mod fields;

@@ -1,7 +1,7 @@
 //! Durations as Go writes them: `300ms`, `1h30m`, `1.5s`, `916.81µs`.
 //!
-//! A duration is a sequence of decimal numbers, each with a unit (`ns us µs ms s m h`); a bare `0` needs none. Signs are
-//! not read: no setting of etcd's has a use for a negative duration.
+//! A duration is a sequence of decimal numbers, each with a unit (`ns us µs ms s m h`); a bare `0` needs
+//! none. Signs are not read: no setting of etcd's has a use for a negative duration.
 
 use std::time::Duration;
 
@@ -74,9 +74,9 @@ pub fn format(duration: Duration) -> String {
         return "0s".into();
     }
     let (unit_ns, unit) = match ns {
-        ..1_000 => return format!("{ns}ns"),
-        ..1_000_000 => (1_000, "µs"),
-        ..1_000_000_000 => (1_000_000, "ms"),
+        0..1_000 => return format!("{ns}ns"),
+        1_000..1_000_000 => (1_000, "µs"),
+        1_000_000..1_000_000_000 => (1_000_000, "ms"),
         _ => return format_long(duration),
     };
     format!("{}{unit}", decimal(ns, unit_ns))

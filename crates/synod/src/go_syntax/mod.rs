@@ -1,8 +1,10 @@
-//! The few textual forms of the Go world that etcd's users write and read: durations, quoted strings, switches.
+//! The few textual forms of the Go world that etcd's users write and read: durations, quoted strings,
+//! switches.
 //!
-//! etcd's flags say `2s` and `-client-cert-auth=T`; `etcdctl -w fields` prints keys as Go quotes them; a transaction
-//! script quotes its keys the same way. A client that takes etcd's place has to read and print exactly these forms, so
-//! they are written out here once, as pure functions. Only what those three need is here: no general Go parser.
+//! etcd's flags say `2s` and `-client-cert-auth=T`; `etcdctl -w fields` prints keys as Go quotes them; a
+//! transaction script quotes its keys the same way. A client that takes etcd's place has to read and print
+//! exactly these forms, so they are written out here once, as pure functions. Only what those three need is
+//! here: no general Go parser.
 
 pub mod duration;
 pub mod quoting;

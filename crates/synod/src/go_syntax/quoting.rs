@@ -1,10 +1,12 @@
 //! Strings in double quotes, as Go writes and reads them.
 //!
-//! Keys and values are bytes. Printing escapes what is not printable text, byte by byte where the bytes are not UTF-8, so
-//! that every key can be told from every other. Reading takes the same escapes back, and gives bytes.
+//! Keys and values are bytes. Printing escapes what is not printable text, byte by byte where the bytes are
+//! not UTF-8, so that every key can be told from every other. Reading takes the same escapes back, and gives
+//! bytes.
 //!
-//! Which characters are printable is Go's table of Unicode categories; here every character counts but controls, the
-//! separators other than the space, and a few invisible marks. The two differ on unassigned code points only.
+//! Which characters are printable is Go's table of Unicode categories; here every character counts but
+//! controls, the separators other than the space, and a few invisible marks. The two differ on unassigned
+//! code points only.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,66 @@
-//! Raft.
+//! Raft: one log on several nodes, the same at each, that goes on as long as a majority does.
+//!
+//! # The problem
+//!
+//! Nodes that fail and messages that get lost are to look to a client like one machine that does neither. If every node applies the same
+//! commands in the same order, any of them can answer; so what must be agreed on is a log. Raft (Ongaro and Ousterhout, "In Search of an
+//! Understandable Consensus Algorithm", 2014: *the paper*; Ongaro's dissertation of the same year: *the thesis*) lets one elected leader order the
+//! log, and puts all care into what happens when the leader changes.
+//!
+//! # The rules, and where they are
+//!
+//! - **Terms** number the leaders; each node votes once a term, and term and vote are on disk before anyone hears of them (paper, sections 5.1
+//!   and 5.2): `election.rs`.
+//! - **A vote needs a log that is not behind the voter's** (section 5.4.1), so who wins has everything committed: `election.rs`.
+//! - **Entries follow what precedes them**: a follower takes an append only where its log agrees with the leader's right before it, and
+//!   replaces what conflicts (section 5.3): `follower.rs`, `replication.rs`.
+//! - **A leader commits an entry of its own term once a majority has it durably**, and with it all before (section 5.4.2): `replication.rs`.
+//! - **Membership changes need two majorities** while they last (section 6): `membership.rs`.
+//! - **A snapshot stands for the log's beginning** (section 7): `snapshot.rs`. **A life begins from what was written**: `restore.rs`.
+//! - **Reads** take a round of heartbeats or rest on a lease (thesis, section 6.4): `read.rs`. **Leadership is handed over** (section 3.10): `transfer.rs`.
+//!   **A group in which nothing happens rests**: `quiescence.rs`.
+//!
+//! `log.rs` is the log in memory, `progress.rs` what a leader knows of a follower, `wire.rs` the bytes, and `invariants.rs` the properties below as
+//! functions.
+//!
+//! # What is guaranteed
+//!
+//! Under lost, repeated, late and reordered messages, crashes that lose what was not durable, and clocks of any rate: Election Safety, Leader Append-Only,
+//! Log Matching, Leader Completeness and State Machine Safety (paper, figure 3). Commit indices do not fall. A durable vote and a durable entry
+//! survive. [`Event::Committed`] reports each entry once a life, in order, without gaps. A [`Reply::ReadAt`] names an index that includes everything
+//! that was committed anywhere when the read was asked.
+//!
+//! # What is assumed
+//!
+//! A majority of voters is up and in touch for progress; nothing but stable storage for safety. Nodes do not lie, but nonsense from one does
+//! no harm here: it is dropped and counted. What a disk said is durable is so; a node whose disk was wiped must come back under
+//! another name. Leases, off by default, assume that clock rates stay within [`Config::lease_drift_ppm`].
+//!
+//! # What it costs
+//!
+//! A command: one append and one answer per follower, and one notice of its commit that the next append replaces under load; one write at each node, the
+//! leader's in parallel with the others': two message delays and one write until it is committed. A read: one heartbeat and one answer per follower, shared by all that wait. An
+//! election: a round for the question, a round for the vote, a write each. Idle: a heartbeat and an answer per follower and interval, or nothing at rest.
+//!
+//! # Where this differs from the paper, and why
+//!
+//! - *No ticks.* Deadlines are named and re-armed lazily: the follower's deadline is not moved at each message, it looks at the last contact when it fires.
+//! - *A question before the candidacy* (pre-vote, thesis 9.6) and *votes withheld from others while a leader is heard* (4.2.3): nodes that were cut off or removed do
+//!   not depose leaders. With it leaders must notice that they lost their majority, or nobody would: check-quorum (6.2).
+//! - *Answers wait for the disk, not the node for the disk*: messages are tied to the write that they speak of, and the node goes on. Requests for votes are
+//!   tied as well; `election.rs` tells why.
+//! - *Windows, probing and snapshots in pieces* replace one AppendEntries at a time and one InstallSnapshot.
+//! - *A conflict is found by terms*, in one round trip a term at most instead of one an entry: the hint of section 5.3, in the form where both sides skip.
+//! - *A committed entry may be applied before this node's own disk has it.* It is on a majority's; a state machine that got ahead of its log is in order at restart.
+//! - *A broken connection to the leader shortens the wait* for an election, since it says more than silence does; the question keeps a false alarm harmless.
+//! - *Each leader begins with an empty entry* (section 8 asks for it for reads only): it commits what earlier leaders left.
+//! - *A membership counts from the moment it is in the log*, as in the paper; etcd's counts when applied. So a node that its uncommitted membership leaves out may still have to
+//!   stand for election (thesis 4.2.2).
+//!
+//! # What is left out
+//!
+//! Witnesses and read-only replicas outside the group; priorities among candidates; several pieces of a snapshot under way at once; appends relayed by followers; byzantine
+//! faults. Requests are not deduplicated: a client that repeats a command after a lost answer is the state machine's business.
 
 mod config;
 mod election;

@@ -1,8 +1,8 @@
 //! `synod status`: how healthy the cluster is, in a sentence, and its members.
 //!
-//! Every member that the cluster lists is asked itself, all at once. Who does not answer within the timeouts stays in the
-//! table, marked. The exit code is 0 if all is well, 1 if the cluster cannot serve or a member raises an alarm, 2 if it
-//! serves but members are missing, 69 if nobody answers at all.
+//! Every member that the cluster lists is asked itself, all at once. Who does not answer within the timeouts
+//! stays in the table, marked. The exit code is 0 if all is well, 1 if the cluster cannot serve or a member
+//! raises an alarm, 2 if it serves but members are missing, 69 if nobody answers at all.
 
 mod report;
 
@@ -53,7 +53,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     Ok(report.verdict().exit())
 }
 
-/// The members as any endpoint knows them, asked without a quorum: the list is wanted most when there is none.
+/// The members as any endpoint knows them, asked without a quorum: the list is wanted most when there is
+/// none.
 async fn list_members(options: &Options) -> Result<Vec<Member>, Failure> {
     let request = MemberListRequest { linearizable: false };
     let send = async |channel| client::cluster(channel).member_list(request).await;

@@ -5,7 +5,8 @@ use synod_server::proto::etcdserverpb::compare::{CompareResult, CompareTarget, T
 
 use crate::go_syntax::quoting::unquote_prefix;
 
-/// Reads a comparison. Spaces may stand around the operator; the operand is always quoted; a lease is hexadecimal.
+/// Reads a comparison. Spaces may stand around the operator; the operand is always quoted; a lease is
+/// hexadecimal.
 pub fn parse(line: &str) -> Result<Compare, String> {
     let malformed = |problem: &str| format!("malformed comparison: {line} ({problem})");
     let (target, rest) =

@@ -1,6 +1,7 @@
 //! `synod txn`: comparisons, then reads and writes, in one step; the script comes from standard input.
 //!
-//! A script has three sections, each ended by an empty line: comparisons; requests if all hold; requests if one does not.
+//! A script has three sections, each ended by an empty line: comparisons; requests if all hold; requests if
+//! one does not.
 //!
 //! ```text
 //! mod("key1") > "0"

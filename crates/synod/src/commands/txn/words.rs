@@ -2,8 +2,8 @@
 
 use crate::go_syntax::quoting::unquote_prefix;
 
-/// Splits a line. A plain word goes on to the next space, quotes in it included. A value in double quotes must be text, for
-/// the arguments of commands are text.
+/// Splits a line. A plain word goes on to the next space, quotes in it included. A value in double quotes
+/// must be text, for the arguments of commands are text.
 pub fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();

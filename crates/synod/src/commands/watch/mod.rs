@@ -1,11 +1,13 @@
 //! `synod watch`: changes of keys as they happen, or since a revision.
 //!
-//! A watch outlives its connection: when that breaks, the next endpoint carries on behind the last event shown, so that no
-//! change is missed and none is shown twice.
+//! A watch outlives its connection: when that breaks, the next endpoint carries on behind the last event
+//! shown, so that no change is missed and none is shown twice.
 
 mod interactive;
 mod session;
 mod sink;
+#[cfg(test)]
+mod tests;
 
 use synod_server::proto::etcdserverpb::WatchCreateRequest;
 

@@ -126,7 +126,8 @@ impl Session {
         }
     }
 
-    /// Shows an answer, unless it only confirms the watch, and notes how far it has come. Returns whether it is the last.
+    /// Shows an answer, unless it only confirms the watch, and notes how far it has come. Returns whether it
+    /// is the last.
     async fn take(
         &mut self,
         answer: WatchResponse,
