@@ -196,7 +196,7 @@ impl Crowd {
         Ok(())
     }
 
-    fn note_old_read(&mut self, span: synod_check::specification::key_value::Span, at: Revision, answer: OldReadAnswer) {
+    fn note_old_read(&mut self, span: Span, at: Revision, answer: OldReadAnswer) {
         self.old_reads.push(OldRead {
             id: OperationId(self.old_reads.len() as u64),
             span,
@@ -247,7 +247,7 @@ impl Crowd {
 }
 
 /// An acknowledged change is the one that was committed, with its answer.
-fn judge_applied(from: NodeId, id: RequestId, reply: &Reply, oracle: &Oracle) -> Result<(), Violation> {
+pub(super) fn judge_applied(from: NodeId, id: RequestId, reply: &Reply, oracle: &Oracle) -> Result<(), Violation> {
     const PROPERTY: &str = "acknowledged writes are never lost";
     match oracle.answer(id) {
         Some(answer) if answer == reply => Ok(()),

@@ -14,6 +14,7 @@ use synod_machine::{NodeId, RequestId};
 use synod_sim::{Clients, LANES_MAX, Violation};
 use synod_storage::mvcc::Revision;
 
+use super::answers::judge_applied;
 use super::leases::Leases;
 use super::model;
 use super::oracle::Oracle;

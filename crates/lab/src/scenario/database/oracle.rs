@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use synod_check::etcd::{Change, StoreHistory};
+use synod_check::etcd::StoreHistory;
 use synod_database::Reply;
 use synod_database::proposal::{Change as Proposed, Envelope};
 use synod_database::raft::{Entry, Payload};

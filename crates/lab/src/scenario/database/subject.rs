@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use synod_database::raft::{self, invariants};
 use synod_database::{
-    Command, GroupId, Job, Message, Node, NodeConfig, Replica, ReplicaConfig, Replicas, Reply, Write, wire,
+    GroupId, Job, Message, Node, NodeConfig, Replica, ReplicaConfig, Replicas, Reply, Write, wire,
 };
 use synod_machine::{Effect, NodeId, RequestId};
 use synod_sim::{Boot, Clients, Crash, Given, LogFormat, Plan, Step, Stream, Subject, View, Violation};
@@ -397,18 +397,5 @@ fn raft_kind(message: &raft::Message) -> &'static str {
         raft::Message::SnapshotProgress { .. } => "piece",
         raft::Message::TimeoutNow { .. } => "transfer",
         raft::Message::Outdated { .. } => "outdated",
-    }
-}
-
-/// A command in a word, for those who list what clients asked.
-#[must_use]
-pub fn command_kind(command: &Command) -> &'static str {
-    match command {
-        Command::Batch(_) => "batch",
-        Command::Propose(_) | Command::Publish(_) => "change",
-        Command::Read { .. } => "read",
-        Command::LeaseRenew(_) | Command::LeaseTime(_) => "lease",
-        Command::Watch { .. } | Command::WatchTaken { .. } | Command::WatchClosed { .. } => "watch",
-        Command::AwaitCompaction(_) | Command::Transfer(_) | Command::Persist => "upkeep",
     }
 }
