@@ -68,7 +68,7 @@ pub struct Knowledge {
     pub compaction: Revision,
     /// Operations asked so far.
     pub operations: u64,
-    next_lease: LeaseId,
+    pub next_lease: LeaseId,
 }
 
 /// How many leases are remembered to be used.
