@@ -11,6 +11,22 @@ fn main() {
         let t = Instant::now();
         let subject = Database::new(&plan);
         let mut world = synod_sim::World::new(plan, subject).unwrap();
+        if let Ok(at) = std::env::var("DBG") {
+            world.run_until(std::time::Duration::from_millis(at.parse().unwrap()));
+            use synod_machine::Machine;
+            let view = world.view();
+            for node in view.nodes() {
+                match view.machine(node) {
+                    Some(machine) => {
+                        let mut v = synod_machine::View::default();
+                        machine.inspect(&mut v);
+                        println!("{node}");
+                        for (name, value) in v.entries { println!("     {name} = {value}"); }
+                    }
+                    None => println!("{node} down"),
+                }
+            }
+        }
         let run = world.run();
         records += run.records;
         sim += run.simulated.as_secs_f64();

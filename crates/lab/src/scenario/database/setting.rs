@@ -82,15 +82,16 @@ impl Setting {
     /// What the plan's workload bits say.
     pub fn draw(plan: &Plan) -> Setting {
         let mut draw = Stream::named(plan.workload, "setting");
-        let shard = draw_shard(plan, &mut draw);
-        Setting {
-            shard,
-            persist_entries: *draw.pick(&[5, 20, 60, 200]),
-            compact_step_changes: *draw.pick(&[3, 20, 1_000]),
-            chunk_bytes: *draw.pick(&[600, 4_000, 1 << 20]),
-            flaws: Flaws::default(),
-            load: draw_load(&mut draw),
+        let mut shard = draw_shard(plan, &mut draw);
+        let persist_entries = *draw.pick(&[5, 20, 60, 200]);
+        let compact_step_changes = *draw.pick(&[3, 20, 1_000]);
+        let chunk_bytes = room_for(plan, *draw.pick(&[600, 4_000, 1 << 20]));
+        if chunk_bytes < 1 << 20 {
+            // Many small pieces over slow links take longer than a short log lasts: no transfer would ever end.
+            shard.raft.catch_up_bytes_max = 1 << 26;
         }
+        let load = draw_load(&mut draw);
+        Setting { shard, persist_entries, compact_step_changes, chunk_bytes, flaws: Flaws::default(), load }
     }
 
     /// Puts known bugs of the database in.
@@ -99,6 +100,11 @@ impl Setting {
         self.shard.flaws = flaws;
         self
     }
+}
+
+/// A message of so many bytes, made to fit the plan's queues: as in the real transport, whose queues hold any frame.
+fn room_for(plan: &Plan, bytes: usize) -> usize {
+    plan.network.queue_bytes_max.map_or(bytes, |queue| bytes.min(queue / 2))
 }
 
 fn draw_raft(plan: &Plan, draw: &mut Stream) -> raft::Config {
@@ -119,7 +125,7 @@ fn draw_raft(plan: &Plan, draw: &mut Stream) -> raft::Config {
         retry: ms(draw.between(20, 400)),
         read_retry: ms(draw.between(50, 500)),
         read_tries_max: draw.between(1, 10) as u32,
-        append_bytes_max: *draw.pick(&[500, 10_000, 1 << 20]),
+        append_bytes_max: room_for(plan, *draw.pick(&[500, 10_000, 1 << 20])),
         inflight_messages_max: draw.between(1, 16) as usize,
         inflight_bytes_max: *draw.pick(&[2_000, 1 << 20]),
         uncommitted_bytes_max: *draw.pick(&[3_000, 100_000, 1 << 26]),
@@ -137,7 +143,7 @@ fn draw_shard(plan: &Plan, draw: &mut Stream) -> ShardConfig {
     shard.resend_after = ms(draw.between(30, 600));
     shard.proposals_max = *draw.pick(&[6, 100, 5_000]);
     shard.reads_max = *draw.pick(&[6, 100, 5_000]);
-    shard.forward_bytes_max = *draw.pick(&[300, 1 << 20]);
+    shard.forward_bytes_max = room_for(plan, *draw.pick(&[300, 1 << 20]));
     shard.lease_ends_max = *draw.pick(&[1, 500]);
     shard
 }
