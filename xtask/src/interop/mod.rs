@@ -186,7 +186,8 @@ fn judge(step: &Step, expected: &Said, found: &Said) -> Result<(), String> {
         Err(format!("{what}: etcd has {expected:?},\n{:width$}  this has {found:?}", "", width = what.len()))
     };
     if let Demand::Shape(right) = step.demand {
-        right(&expected.output).map_err(|sentence| format!("etcd itself: {sentence}\n{}", expected.output))?;
+        right(&expected.output)
+            .map_err(|sentence| format!("etcd itself: {sentence}\n{}", expected.output))?;
         return right(&found.output).map_err(|sentence| format!("{sentence}\n{}", found.output));
     }
     if expected.succeeded != found.succeeded {

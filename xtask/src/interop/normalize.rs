@@ -84,8 +84,10 @@ mod tests {
             names.make_equal("lease 694d81417acd4754 granted with TTL(600s), remaining(599s)"),
             "lease LEASE granted with TTL(600s), remaining(Ns)"
         );
-        let json = "{\"header\":{\"cluster_id\":12,\"member_id\":3,\"revision\":7,\"raft_term\":2},\"count\":4}";
-        let equal = "{\"header\":{\"cluster_id\":N,\"member_id\":N,\"revision\":7,\"raft_term\":N},\"count\":4}";
+        let json =
+            "{\"header\":{\"cluster_id\":12,\"member_id\":3,\"revision\":7,\"raft_term\":2},\"count\":4}";
+        let equal =
+            "{\"header\":{\"cluster_id\":N,\"member_id\":N,\"revision\":7,\"raft_term\":N},\"count\":4}";
         assert_eq!(names.make_equal(json), equal);
         assert_eq!(names.make_equal("\"Lease\" : 0\n\"Version\" : 3"), "\"Lease\" : 0\n\"Version\" : 3");
     }

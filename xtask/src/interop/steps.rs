@@ -46,7 +46,8 @@ const fn shape(command: &'static str, right: fn(&str) -> Result<(), String>) -> 
     Step { command, stdin: "", demand: Demand::Shape(right) }
 }
 
-const HOLDS: &str = "value(\"a\") = \"2\"\nmod(\"f/1\") > \"0\"\n\nput a 3\nget a\nput f/new made\n\nget missing\n\n";
+const HOLDS: &str =
+    "value(\"a\") = \"2\"\nmod(\"f/1\") > \"0\"\n\nput a 3\nget a\nput f/new made\n\nget missing\n\n";
 const FAILS: &str = "create(\"a\") = \"0\"\n\nput a wrong\n\nget f/ f0\ndel f/new\n\n";
 const GUARDED: &str = "version(\"nobody\") = \"0\"\n\nput nobody home\n\n\n";
 
@@ -138,9 +139,23 @@ mod tests {
     #[test]
     fn the_script_covers_what_the_stock_client_is_promised() {
         let promised = [
-            "put ", "get ", "del ", "--prefix", "--sort-by", "--limit", "txn --interactive", "watch --rev=2 --prev-kv",
-            "lease grant", "lease keep-alive", "lease timetolive", "lease revoke", "compaction ",
-            "endpoint status -w table", "endpoint health -w table", "endpoint hashkv -w table", "member list",
+            "put ",
+            "get ",
+            "del ",
+            "--prefix",
+            "--sort-by",
+            "--limit",
+            "txn --interactive",
+            "watch --rev=2 --prev-kv",
+            "lease grant",
+            "lease keep-alive",
+            "lease timetolive",
+            "lease revoke",
+            "compaction ",
+            "endpoint status -w table",
+            "endpoint health -w table",
+            "endpoint hashkv -w table",
+            "member list",
         ];
         for words in promised {
             assert!(STEPS.iter().any(|step| step.command.contains(words)), "no step has {words:?}");

@@ -1,6 +1,6 @@
 //! Debian's own client and server.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,7 +88,11 @@ pub fn etcdctl(
             break true;
         }
         if began.elapsed() > patience {
-            bail!("etcdctl {} did not end within {patience:?}; so far it said:\n{}", words.join(" "), text(&output));
+            bail!(
+                "etcdctl {} did not end within {patience:?}; so far it said:\n{}",
+                words.join(" "),
+                text(&output)
+            );
         }
         std::thread::sleep(POLL / 4);
     };

@@ -22,7 +22,8 @@ pub fn one_leader(table: &str) -> Result<(), String> {
     if leaders != 1 || learners != 0 {
         return Err(format!("expected one leader and no learner, found {leaders} and {learners}"));
     }
-    let parsable = |row: &Vec<String>| row[2].split('.').filter(|part| part.parse::<u32>().is_ok()).count() == 3;
+    let parsable =
+        |row: &Vec<String>| row[2].split('.').filter(|part| part.parse::<u32>().is_ok()).count() == 3;
     if !rows.iter().all(parsable) {
         return Err("expected versions of three numbers".to_owned());
     }
@@ -62,7 +63,8 @@ pub fn same_hashes(table: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    const HASHES: &str = "+---+---+\n| ENDPOINT | HASH |\n+---+---+\n| a | 7 |\n| b | 7 |\n| c | 7 |\n+---+---+\n";
+    const HASHES: &str =
+        "+---+---+\n| ENDPOINT | HASH |\n+---+---+\n| a | 7 |\n| b | 7 |\n| c | 7 |\n+---+---+\n";
 
     #[test]
     fn hashes_are_compared() {
