@@ -1,4 +1,5 @@
-//! Running members in this process: from a checked configuration to a server, until the process is told to stop.
+//! Running members in this process: from a checked configuration to a server, until the process is told to
+//! stop.
 
 use std::path::PathBuf;
 
@@ -56,6 +57,28 @@ pub async fn start(config: &ServeConfig) -> Result<Running, Failure> {
     let options = options(config)?;
     let running = Running::start(options).await;
     running.map_err(|error| Failure::internal(format!("member {} does not start: {error}", config.name)))
+}
+
+/// Starts several members at once; if one does not start, none is left running.
+pub async fn start_all(configs: &[ServeConfig]) -> Result<Vec<(String, Running)>, Failure> {
+    let mut starting = tokio::task::JoinSet::new();
+    for config in configs.iter().cloned() {
+        starting.spawn(async move { start(&config).await.map(|running| (config.name, running)) });
+    }
+    let mut members = Vec::new();
+    let mut failure = None;
+    while let Some(started) = starting.join_next().await {
+        match started.unwrap_or_else(|error| Err(Failure::internal(error.to_string()))) {
+            Ok(member) => members.push(member),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    if let Some(failure) = failure {
+        stop(members).await;
+        return Err(failure);
+    }
+    members.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(members)
 }
 
 /// Waits until the process is told to stop, or a member fails.

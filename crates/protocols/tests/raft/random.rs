@@ -337,7 +337,8 @@ const SEEDS: u64 = 400;
 fn hostile_worlds_keep_every_invariant_and_heal() {
     let mut exercised: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut served = 0;
-    for seed in 0..SEEDS {
+    // Besides the first: seeds that once found something.
+    for seed in (0..SEEDS).chain([1908, 5860]) {
         let mut run = Run::new(seed, |_| {});
         if let Err(sentence) = run.run(4000) {
             panic!("seed {seed}: {sentence}\n{}", portrait(&run));

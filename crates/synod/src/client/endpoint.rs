@@ -1,10 +1,10 @@
 //! One endpoint: its name as given, and how to connect to it.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use tonic::transport::{Channel, ClientTlsConfig};
 
+use super::innermost;
 use crate::failure::Failure;
 
 /// An endpoint of the cluster.
@@ -45,7 +45,7 @@ impl Endpoint {
             .tcp_nodelay(true);
         let connector = match (scheme, tls) {
             ("https", tls) => connector.tls_config(tls.cloned().unwrap_or_default()).map_err(|error| {
-                Failure::usage(format!("the certificates cannot be used: {}", reason(&error)))
+                Failure::usage(format!("the certificates cannot be used: {}", innermost(&error)))
             })?,
             _ => connector,
         };
@@ -59,19 +59,8 @@ impl Endpoint {
 
     /// Connects; the error is the reason alone.
     pub async fn connect(&self) -> Result<Channel, String> {
-        self.connector.connect().await.map_err(|error| reason(&error))
+        self.connector.connect().await.map_err(|error| innermost(&error).to_string())
     }
-}
-
-/// The innermost cause of a transport error, which is the one that says something.
-fn reason(error: &tonic::transport::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    let mut source = error.source();
-    while let Some(error) = source {
-        innermost = error;
-        source = error.source();
-    }
-    innermost.to_string()
 }
 
 #[cfg(test)]

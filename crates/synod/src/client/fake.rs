@@ -1,4 +1,5 @@
-//! A server for tests: answers keys and watches as it is told, on a port of its own, within the test's process.
+//! A server for tests: answers keys and watches as it is told, on a port of its own, within the test's
+//! process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

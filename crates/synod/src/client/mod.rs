@@ -15,6 +15,7 @@ pub mod fake;
 mod tests;
 mod tls;
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -114,10 +115,16 @@ impl Client {
                 Ok(Err(status)) => status,
                 Err(_) => return Err(self.too_late(endpoint)),
             };
-            if status.code() != Code::Unavailable || repeat == Repeat::Forbidden {
+            if !is_lost_connection(&status) {
                 return Err(failure_of(&status));
             }
-            failures.push(format!("{}: {}", endpoint.name(), status.message()));
+            let reason = format!("{}: {}", endpoint.name(), reason(&status));
+            if repeat == Repeat::Forbidden {
+                return Err(Failure::unreachable(format!(
+                    "{reason}; whether the write has happened is not known"
+                )));
+            }
+            failures.push(reason);
         }
         Err(Failure::unreachable(format!("no endpoint answers: {}", failures.join("; "))))
     }
@@ -158,21 +165,37 @@ impl Client {
     }
 }
 
-/// What a server's refusal means for the command.
+/// What a failed request means for the command.
 pub fn failure_of(status: &Status) -> Failure {
-    let sentence =
-        if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() };
-    match status.code() {
-        Code::Unavailable | Code::DeadlineExceeded => Failure::unreachable(sentence),
-        Code::Internal if sentence.contains("h2 protocol error") => Failure::unreachable(sentence),
-        _ => Failure::refused(sentence),
+    if is_lost_connection(status) || status.code() == Code::DeadlineExceeded {
+        Failure::unreachable(reason(status))
+    } else {
+        Failure::refused(reason(status))
     }
 }
 
-/// Whether a stream ended because its connection or its server went away, so that another endpoint may carry
-/// it on.
+/// Whether a request failed because its connection or its server went away, so that another endpoint may
+/// serve it. A status that this side made, and no server sent, has a source: the error of the connection.
 pub fn is_lost_connection(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown | Code::Internal)
+    matches!(status.code(), Code::Unavailable | Code::Cancelled) || status.source().is_some()
+}
+
+/// The server's words, or where no server spoke, the innermost cause.
+fn reason(status: &Status) -> String {
+    match status.source() {
+        Some(source) => innermost(source).to_string(),
+        None if status.message().is_empty() => status.code().to_string(),
+        None => status.message().to_owned(),
+    }
+}
+
+/// The innermost cause of an error, which is the one that says something.
+fn innermost<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost
 }
 
 /// The stub for keys.

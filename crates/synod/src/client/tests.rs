@@ -55,7 +55,9 @@ async fn a_read_goes_on_to_the_next_endpoint_and_a_write_does_not() {
     let client = client(&[&first.endpoint, &second.endpoint], LONG);
     assert_eq!(read(&client).await, Ok(()));
     assert_eq!((first.requests(), second.requests()), (1, 1));
-    assert_eq!(write(&client).await.expect_err("not repeated").exit, Exit::Unreachable);
+    let failure = write(&client).await.expect_err("not repeated");
+    assert_eq!(failure.exit, Exit::Unreachable);
+    assert!(failure.sentence.expect("said").ends_with("; whether the write has happened is not known"));
     assert_eq!((first.requests(), second.requests()), (2, 1));
 }
 
@@ -104,8 +106,8 @@ fn certificate(directory: &std::path::Path, name: &str) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
-/// The server demands a certificate of its clients, and every endpoint is given without a scheme: certificates alone make
-/// the client use TLS.
+/// The server demands a certificate of its clients, and every endpoint is given without a scheme:
+/// certificates alone make the client use TLS.
 #[tokio::test]
 async fn certificates_are_shown_and_checked() {
     use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};

@@ -1,5 +1,6 @@
 //! The commands, one module each: its arguments, and what it does with them.
 
+mod bench;
 mod compact;
 mod completions;
 mod del;
@@ -54,6 +55,8 @@ pub enum Command {
     Member(member::Arguments),
     /// Ask each endpoint for its status, health or hash
     Endpoint(endpoint::Arguments),
+    /// Measure how fast a cluster answers
+    Bench(bench::Arguments),
     /// Print the completion script of a shell
     Completions(completions::Arguments),
     /// Print the version
@@ -76,6 +79,7 @@ pub fn run(command_line: CommandLine) -> Result<Exit, Failure> {
         Command::Compact(arguments) => compact::run(&context, &arguments),
         Command::Member(arguments) => member::run(&context, &arguments),
         Command::Endpoint(arguments) => endpoint::run(&context, &arguments),
+        Command::Bench(arguments) => bench::run(&context, &arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
     }

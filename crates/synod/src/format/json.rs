@@ -129,8 +129,7 @@ mod tests {
             Object::new().number("a", 0).number_always("b", 0).switch("c", false).text("d", "").list("e", []);
         assert_eq!(object.finish(), r#"{"b":0}"#);
         assert_eq!(Object::new().finish(), "{}");
-        let outer =
-            Object::new().inline(Object::new().number("a", u64::MAX)).inline(Object::new()).number("b", -1);
-        assert_eq!(outer.finish(), r#"{"a":18446744073709551615,"b":-1}"#);
+        let object = Object::new().number("a", u64::MAX).number("b", -1);
+        assert_eq!(object.finish(), r#"{"a":18446744073709551615,"b":-1}"#);
     }
 }

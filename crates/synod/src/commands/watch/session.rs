@@ -154,7 +154,7 @@ fn message(request: RequestUnion) -> WatchRequest {
 
 fn broken_or_refused(status: &tonic::Status) -> Result<End, Failure> {
     if client::is_lost_connection(status) {
-        Ok(End::Broken(status.message().to_owned()))
+        Ok(End::Broken(client::failure_of(status).sentence.unwrap_or_default()))
     } else {
         Err(client::failure_of(status))
     }
