@@ -163,6 +163,18 @@ mod tests {
     }
 
     #[test]
+    fn only_what_never_left_can_be_refused() {
+        let mut proposals = waiting(&[1, 2, 3]);
+        proposals.due(A, Term(1), at(10), None);
+        proposals.left([2]);
+        assert!(proposals.refused(1, true), "nothing was done, and nobody can do it any more");
+        assert!(!proposals.refused(2, true), "a copy of it may still be applied");
+        assert!(!proposals.refused(3, false), "it may go to another leader");
+        assert!(!proposals.refused(9, true), "nobody waits for it");
+        assert_eq!(sent(proposals.due(A, Term(1), at(11), None)), [2, 3], "the refused copies are gone");
+    }
+
+    #[test]
     fn the_floor_is_the_oldest_that_is_waited_for() {
         let mut proposals = waiting(&[4, 6]);
         assert_eq!(proposals.floor(9), 4);

@@ -51,7 +51,7 @@ fn install(from: &mut Replica<MemoryKv>, to: &mut Replica<MemoryKv>) -> Output<N
             panic!("a piece cannot be read")
         };
         let next = chunk.next.clone();
-        let mut put_in_place = |to: &mut Replica<MemoryKv>, chunk: &Chunk| {
+        let put_in_place = |to: &mut Replica<MemoryKv>, chunk: &Chunk| {
             let job = raft::Job::Install { from: A, point: held.clone(), chunk: chunk.clone() };
             work(to, Job::Snapshot { group: GROUP, job })
         };
@@ -102,7 +102,7 @@ fn changes() -> impl Strategy<Value = Change> {
 fn logs(entries: usize) -> impl Strategy<Value = Vec<Entry>> {
     let entry = (changes(), 1..3u64, any::<bool>(), 0..12u8);
     prop::collection::vec(entry, entries).prop_map(|changes| {
-        let mut next = BTreeMap::from([(1, 0), (2, 0)]);
+        let mut next = BTreeMap::from([(1, 0u64), (2, 0)]);
         let entries = changes.into_iter().zip(1..).map(|((change, origin, copy, kind), index)| {
             let sequence = next.get_mut(&origin).unwrap();
             if !(copy && *sequence > 0) {

@@ -209,7 +209,9 @@ impl World {
             }
             Step::Replace { missed } => {
                 let seen = self.past.revision();
-                (0..missed).for_each(|key| drop(self.past.change(&[(key, true)])));
+                for key in 0..missed {
+                    self.past.change(&[(key, true)]);
+                }
                 self.hub.replaced(seen);
             }
             Step::Close { stream } => {
@@ -316,7 +318,9 @@ fn watch(id: WatchId, start_revision: Revision) -> WatchControl {
 
 fn past(revisions: usize) -> Past {
     let mut past = Past::default();
-    (0..revisions).for_each(|_| drop(past.change(&[(0, true)])));
+    for _ in 0..revisions {
+        past.change(&[(0, true)]);
+    }
     past
 }
 
