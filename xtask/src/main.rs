@@ -1,13 +1,17 @@
 //! Helpers for those who work on Synod: `cargo xtask --help` lists them.
 //!
-//! One file per command. What must hold of every line of the repository is not here but an ordinary test, `tests/tidy`.
+//! One file or folder per command. What must hold of every line of the repository is not here but an ordinary test,
+//! `tests/tidy`.
 
 use clap::{Parser, Subcommand};
 
 mod ci;
+mod cluster;
 mod compare_cli;
 mod fuzz;
+mod interop;
 mod repository;
+mod torture;
 
 /// Helpers for those who work on Synod.
 #[derive(Parser)]
@@ -26,6 +30,8 @@ enum Command {
         words: Vec<String>,
     },
     Fuzz(fuzz::Fuzz),
+    Interop(interop::Interop),
+    Torture(torture::Torture),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -33,6 +39,8 @@ fn main() -> anyhow::Result<()> {
         Command::Ci(command) => command.run(),
         Command::CompareCli { words } => compare_cli::run(&words),
         Command::Fuzz(command) => command.run(),
+        Command::Interop(command) => command.run(),
+        Command::Torture(command) => command.run(),
     }
 }
 

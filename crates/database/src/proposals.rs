@@ -23,8 +23,11 @@ struct Waiting {
 /// Where a copy went last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
+    /// The leader of that time, or this node.
     pub to: NodeId,
+    /// In which it led.
     pub term: Term,
+    /// When it went.
     pub at: Mono,
 }
 
@@ -79,10 +82,12 @@ impl Proposals {
         self.waiting.first_key_value().map(|(_, waiting)| waiting.since)
     }
 
+    /// How many are waited for.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
+    /// Whether none is waited for.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -16,9 +16,25 @@ use crate::Query;
 #[derive(Clone, Debug)]
 pub enum Waiter {
     /// A client's read.
-    Query { id: RequestId, query: Query },
-    /// A question about a lease, answered by the leader; `from` asked it (this node itself included).
-    Lease { from: NodeId, id: RequestId, lease: LeaseId, renew: bool },
+    Query {
+        /// The request.
+        id: RequestId,
+        /// What to read.
+        query: Query,
+    },
+    /// A question about a lease, which this node answers as the leader.
+    Lease {
+        /// Who asked; may be this node.
+        from: NodeId,
+        /// In which of its lives.
+        boot: u64,
+        /// The request there.
+        id: RequestId,
+        /// Which lease.
+        lease: LeaseId,
+        /// Whether to extend it.
+        renew: bool,
+    },
 }
 
 type Since = (Mono, Waiter);
@@ -36,6 +52,7 @@ pub struct Reads {
 }
 
 impl Reads {
+    /// Waits for the next round.
     pub fn add(&mut self, waiter: Waiter, now: Mono) {
         self.gathered.push((now, waiter));
     }
@@ -104,6 +121,7 @@ impl Reads {
         !self.gathered.is_empty()
     }
 
+    /// How many reads wait, wherever they stand.
     pub fn len(&self) -> usize {
         let rounds: usize = self.rounds.iter().map(|(_, waiters)| waiters.len()).sum();
         self.gathered.len() + rounds + self.confirmed.values().map(Vec::len).sum::<usize>()

@@ -79,6 +79,6 @@ impl Sessions {
             }
             sessions.insert(node, Session { boot, floor, applied });
         }
-        Some(Sessions { sessions })
+        bytes.is_empty().then_some(Sessions { sessions })
     }
 }

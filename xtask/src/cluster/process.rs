@@ -1,0 +1,98 @@
+//! One process that does not outlive its owner.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, kill_process};
+
+pub use rustix::process::Signal;
+
+/// A process. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts a program in a network namespace, or in this one, with its output added to a file.
+    ///
+    /// # Errors
+    /// The file or the program cannot be opened.
+    pub fn start(
+        program: &Path,
+        arguments: &[OsString],
+        namespace: Option<&str>,
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        let output = OpenOptions::new().create(true).append(true).open(log)?;
+        let errors = output.try_clone()?;
+        let mut command = command_that_dies_with_us(program, namespace);
+        command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors);
+        let child = command.spawn().with_context(|| format!("{} does not start", program.display()))?;
+        Ok(Self { child })
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let id = id.context("a process has a positive id")?;
+        kill_process(id, signal).context("a process could not be signalled")
+    }
+
+    /// Asks it to stop, and waits until it has.
+    ///
+    /// # Errors
+    /// It had to be killed.
+    pub fn stop(mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        let began = Instant::now();
+        while began.elapsed() < patience {
+            if let Some(status) = self.ended() {
+                return Ok(status);
+            }
+            std::thread::sleep(super::POLL);
+        }
+        anyhow::bail!("a process did not stop within {patience:?} after it was asked to")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Fails only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command whose process the kernel kills when this thread ends, where the machine has the means.
+fn command_that_dies_with_us(program: &Path, namespace: Option<&str>) -> Command {
+    static HAS_SETPRIV: OnceLock<bool> = OnceLock::new();
+    let has_setpriv = *HAS_SETPRIV.get_or_init(|| {
+        let probe = Command::new("setpriv").args(["--pdeathsig", "keep", "true"]).status();
+        probe.is_ok_and(|status| status.success())
+    });
+    let mut words: Vec<OsString> = Vec::new();
+    if has_setpriv {
+        words.extend(["setpriv", "--pdeathsig", "KILL"].map(OsString::from));
+    }
+    if let Some(namespace) = namespace {
+        words.extend(["ip", "netns", "exec", namespace].map(OsString::from));
+    }
+    words.push(program.into());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
+}
