@@ -115,3 +115,68 @@ impl Proposals {
         self.waiting.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: NodeId = NodeId(1);
+    const B: NodeId = NodeId(2);
+    const AGAIN: Option<Duration> = Some(Duration::from_millis(500));
+
+    fn at(millis: u64) -> Mono {
+        Mono::from_start(Duration::from_millis(millis))
+    }
+
+    fn waiting(sequences: &[u64]) -> Proposals {
+        let mut proposals = Proposals::default();
+        for sequence in sequences {
+            proposals.add(*sequence, Bytes::from(vec![*sequence as u8]), at(*sequence));
+        }
+        proposals
+    }
+
+    fn sent(due: Vec<(u64, Bytes)>) -> Vec<u64> {
+        due.into_iter().map(|(sequence, _)| sequence).collect()
+    }
+
+    #[test]
+    fn each_leader_is_sent_each_proposal_once_a_term() {
+        let mut proposals = waiting(&[1, 2]);
+        assert_eq!(sent(proposals.due(A, Term(1), at(10), None)), [1, 2]);
+        proposals.add(3, Bytes::new(), at(11));
+        assert_eq!(sent(proposals.due(A, Term(1), at(12), None)), [3]);
+        assert_eq!(sent(proposals.due(B, Term(2), at(13), None)), [1, 2, 3], "another leader");
+        assert_eq!(sent(proposals.due(B, Term(3), at(14), None)), [1, 2, 3], "another term of it");
+        assert_eq!(sent(proposals.due(B, Term(3), at(9_999), None)), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn what_was_sent_long_ago_is_sent_again() {
+        let mut proposals = waiting(&[1]);
+        proposals.due(A, Term(1), at(0), AGAIN);
+        proposals.add(2, Bytes::new(), at(400));
+        assert_eq!(sent(proposals.due(A, Term(1), at(400), AGAIN)), [2]);
+        assert_eq!(sent(proposals.due(A, Term(1), at(499), AGAIN)), [] as [u64; 0]);
+        assert_eq!(sent(proposals.due(A, Term(1), at(500), AGAIN)), [1]);
+        assert_eq!(sent(proposals.due(A, Term(1), at(900), AGAIN)), [2]);
+    }
+
+    #[test]
+    fn the_floor_is_the_oldest_that_is_waited_for() {
+        let mut proposals = waiting(&[4, 6]);
+        assert_eq!(proposals.floor(9), 4);
+        assert!(proposals.remove(4) && !proposals.remove(4));
+        assert_eq!(proposals.floor(9), 6);
+        proposals.remove(6);
+        assert_eq!((proposals.floor(9), proposals.is_empty()), (9, true));
+    }
+
+    #[test]
+    fn those_that_waited_for_the_whole_time_are_given_up() {
+        let mut proposals = waiting(&[10, 20, 30]);
+        assert_eq!(proposals.oldest(), Some(at(10)));
+        assert_eq!(proposals.expire(at(120), Duration::from_millis(100)), [10, 20]);
+        assert_eq!((proposals.len(), proposals.oldest()), (1, Some(at(30))));
+    }
+}
