@@ -11,7 +11,9 @@
 //! leaves the old store or the new, never a mixture.
 //!
 //! # What is checked
-//! Each chunk has a checksum, its number and the applied index of its snapshot; the last one says so. A chunk of another
+//! Each chunk has a checksum, its number and the state of the store that it was cut from; the last one says so. The applied index
+//! alone would not do: at one index two replicas, or one at two times, may have swept compacted versions away to different
+//! places, and pieces of both would make a store that keeps what it should have swept. A chunk of another
 //! snapshot, or out of its turn, is refused and changes nothing; the same chunk again is refused, too, and the cursor says what is
 //! missing. Keys must ascend, so a chunk cannot smuggle an entry in twice.
 //!
@@ -23,7 +25,7 @@ use bytes::Bytes;
 
 use super::{
     Revision, StoreError, View,
-    record::STATE_KEY,
+    record::{STATE_KEY, State},
     store::{Store, load_state},
     wire::{DecodeError, Decoder, put_bytes, put_varint},
 };
@@ -84,7 +86,7 @@ impl<S: Reader> View<S> {
         bytes_max: usize,
     ) -> Result<SnapshotChunk, StoreError> {
         let mut out = vec![VERSION];
-        put_varint(&mut out, self.state.applied_index);
+        put_bytes(&mut out, &self.state.encode());
         put_varint(&mut out, cursor.chunk);
         let last_flag_at = out.len();
         out.push(0);
@@ -114,7 +116,8 @@ impl<S: Reader> View<S> {
 /// A store in the making, from the chunks of a snapshot.
 pub struct Installer<T> {
     staged: T,
-    applied_index: Option<u64>,
+    /// Which snapshot the pieces are of.
+    state: Option<State>,
     cursor: SnapshotCursor,
     complete: bool,
 }
@@ -128,9 +131,11 @@ impl<T: Staging> Installer<T> {
             let (found, expected) = (contents.chunk, self.cursor.chunk);
             return Err(StoreError::Snapshot(format!("expected chunk {expected}, found {found}")));
         }
-        if let Some(expected) = self.applied_index.filter(|index| *index != contents.applied_index) {
-            let found = contents.applied_index;
-            return Err(StoreError::Snapshot(format!("expected the snapshot at {expected}, found {found}")));
+        if let Some(expected) = self.state.filter(|state| *state != contents.state) {
+            let (expected, found) = (expected.applied_index, contents.state.applied_index);
+            return Err(StoreError::Snapshot(format!(
+                "expected another piece of the snapshot at {expected}, found one of a snapshot at {found}"
+            )));
         }
         let mut batch = Batch::default();
         let mut last = self.cursor.after.clone();
@@ -143,7 +148,7 @@ impl<T: Staging> Installer<T> {
             batch.push(space, Bytes::copy_from_slice(&key), Some(Bytes::copy_from_slice(&value)));
         }
         self.staged.write(batch)?;
-        self.applied_index = Some(contents.applied_index);
+        self.state = Some(contents.state);
         self.cursor = SnapshotCursor { chunk: contents.chunk + 1, after: last };
         self.complete = contents.last;
         Ok(self.complete)
@@ -164,18 +169,18 @@ impl<K: Kv> Store<K> {
     /// Starts a new content beside the live one, to be filled with a snapshot. An earlier installer becomes void.
     pub fn begin_install(&mut self) -> Result<Installer<K::Staging>, StoreError> {
         let staged = self.overlay.engine.stage()?;
-        Ok(Installer { staged, applied_index: None, cursor: SnapshotCursor::default(), complete: false })
+        Ok(Installer { staged, state: None, cursor: SnapshotCursor::default(), complete: false })
     }
 
     /// Becomes the store of the snapshot, durably. What was applied and not flushed is gone, as is all that was there.
     /// Refused, without any change, if the snapshot is incomplete, contradicts itself or is older than this store.
     pub fn install(&mut self, installer: Installer<K::Staging>) -> Result<Revision, StoreError> {
-        let Installer { staged, applied_index, complete, .. } = installer;
+        let Installer { staged, state: expected, complete, .. } = installer;
         if !complete {
             return Err(StoreError::Snapshot("its last chunk is missing".to_owned()));
         }
         let state = load_state(&staged)?;
-        if Some(state.applied_index) != applied_index || staged.get(Space::Meta, &STATE_KEY)?.is_none() {
+        if Some(state) != expected || staged.get(Space::Meta, &STATE_KEY)?.is_none() {
             return Err(StoreError::Snapshot("its state does not fit its chunks".to_owned()));
         }
         if state.applied_index < self.state.applied_index {
@@ -191,7 +196,7 @@ impl<K: Kv> Store<K> {
 
 /// What a chunk says, its entries as slices of it.
 struct Contents {
-    applied_index: u64,
+    state: State,
     chunk: u64,
     last: bool,
     entries: Vec<(Space, Bytes, Bytes)>,
@@ -209,7 +214,7 @@ impl Contents {
         if found != VERSION {
             return Err(DecodeError::UnknownVersion { what: WHAT, found, supported: VERSION });
         }
-        let applied_index = decoder.varint("applied index")?;
+        let state = State::decode(decoder.bytes("state")?)?;
         let chunk = decoder.varint("chunk number")?;
         let last = decoder.flag("mark of the last chunk")?;
         let mut entries = Vec::new();
@@ -221,7 +226,7 @@ impl Contents {
             }
             entries.push((space, key, decoder.bytes("value")?));
         }
-        Ok(Self { applied_index, chunk, last, entries })
+        Ok(Self { state, chunk, last, entries })
     }
 }
 
