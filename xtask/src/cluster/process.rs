@@ -5,7 +5,6 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, kill_process};
@@ -50,22 +49,6 @@ impl Process {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let id = id.context("a process has a positive id")?;
         kill_process(id, signal).context("a process could not be signalled")
-    }
-
-    /// Asks it to stop, and waits until it has.
-    ///
-    /// # Errors
-    /// It had to be killed.
-    pub fn stop(mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
-        self.signal(Signal::TERM)?;
-        let began = Instant::now();
-        while began.elapsed() < patience {
-            if let Some(status) = self.ended() {
-                return Ok(status);
-            }
-            std::thread::sleep(super::POLL);
-        }
-        anyhow::bail!("a process did not stop within {patience:?} after it was asked to")
     }
 }
 

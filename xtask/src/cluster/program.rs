@@ -40,11 +40,6 @@ impl Program {
         Ok(Self { kind, path })
     }
 
-    /// Which server it is.
-    pub fn kind(&self) -> ServerKind {
-        self.kind
-    }
-
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -16,6 +16,7 @@
 mod campaign;
 mod clients;
 mod corrupt;
+mod damage;
 mod dice;
 mod journal;
 mod judge;

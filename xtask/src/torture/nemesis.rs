@@ -87,17 +87,20 @@ impl Nemesis {
     /// # Errors
     /// The system refuses.
     pub fn remedy(&mut self, cluster: &mut Cluster, cuts: Option<&mut Cuts>) -> anyhow::Result<()> {
-        for index in cluster.paused() {
+        let (paused, down) = (cluster.paused(), cluster.down());
+        if !paused.is_empty() || !down.is_empty() || cuts.as_ref().is_some_and(|cuts| cuts.any()) {
+            self.story.push("remedy".to_owned());
+        }
+        for index in paused {
             cluster.members[index].resume()?;
         }
-        for index in cluster.down() {
+        for index in down {
             cluster.start(index)?;
             self.exercised.restarts += 1;
         }
         if let Some(cuts) = cuts.filter(|cuts| cuts.any()) {
             cuts.heal()?;
         }
-        self.story.push("remedy".to_owned());
         Ok(())
     }
 

@@ -17,21 +17,20 @@ use wire::response_op::Response as ResponseUnion;
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// The server says that it refuses the request for what it asks: it has not taken effect and will not.
-    Refused(String),
+    Refused,
     /// Anything else: whether it takes effect is not known.
-    Unknown(String),
+    Unknown,
     /// The answer is not one that the protocol allows. A finding.
     Malformed(String),
 }
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        let text = format!("{:?}: {}", status.code(), status.message());
         match status.code() {
             // What etcd answers where the request itself is at fault. "Unavailable" and its like leave everything open.
-            Code::InvalidArgument | Code::NotFound | Code::OutOfRange => Self::Refused(text),
-            Code::Unimplemented => Self::Malformed(text),
-            _ => Self::Unknown(text),
+            Code::InvalidArgument | Code::NotFound | Code::OutOfRange => Self::Refused,
+            Code::Unimplemented => Self::Malformed(format!("it is not known: {}", status.message())),
+            _ => Self::Unknown,
         }
     }
 }
@@ -232,7 +231,7 @@ mod tests {
 
     #[test]
     fn only_a_request_at_fault_is_known_not_to_have_taken_effect() {
-        let refused = |code: Code| matches!(Failure::from(Status::new(code, "")), Failure::Refused(_));
+        let refused = |code: Code| matches!(Failure::from(Status::new(code, "")), Failure::Refused);
         assert!(refused(Code::NotFound) && refused(Code::InvalidArgument) && refused(Code::OutOfRange));
         for open in
             [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unknown, Code::Internal]

@@ -84,12 +84,12 @@ impl Worker {
                 self.learn(&request, &answer);
                 return Some(answer);
             }
-            Ok(Err(Failure::Refused(_))) => journal.refuse(id),
+            Ok(Err(Failure::Refused)) => journal.refuse(id),
             Ok(Err(Failure::Malformed(sentence))) => {
                 journal.finding(format!("{request} was answered against the protocol: {sentence}."));
                 journal.abandon(id);
             }
-            Ok(Err(Failure::Unknown(_))) | Err(_) => journal.abandon(id),
+            Ok(Err(Failure::Unknown)) | Err(_) => journal.abandon(id),
         }
         drop(journal);
         self.roaming.leave();
