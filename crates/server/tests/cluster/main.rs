@@ -107,8 +107,10 @@ async fn a_killed_member_comes_back_with_its_data_and_what_it_missed() {
         let mut kv = cluster.kv(other).await;
         soon(kv.put(put(&format!("before{round}"), "v"))).await.unwrap();
         cluster.kill(victim);
-        wait_for("the others to go on", async || soon(kv.put(put(&format!("during{round}"), "v"))).await.ok())
-            .await;
+        wait_for("the others to go on", async || {
+            soon(kv.put(put(&format!("during{round}"), "v"))).await.ok()
+        })
+        .await;
         cluster.restart(victim).await;
         let mut back = cluster.kv(victim).await;
         for key in [format!("before{round}"), format!("during{round}")] {
