@@ -17,7 +17,7 @@ use synod_check::etcd::Change;
 use synod_check::specification::key_value::{Request, Span};
 
 use super::clients::Connection;
-use super::damage::{Damage, cases, copy_directory};
+use super::damage::{Cases, Damage, cases, copy_directory};
 use super::dice::Dice;
 use super::journal::Shared;
 use super::replay::Replay;
@@ -31,8 +31,8 @@ use crate::cluster::{Cluster, POLL, ServerKind};
 const VICTIM: usize = 2;
 /// Writes before the damage.
 const WRITES: u64 = 400;
-/// Damages tried, at most.
-const CASES_MAX: usize = 40;
+/// Damages tried.
+const CASES: usize = 32;
 /// How long a member may take to serve or to refuse.
 const DECISION_MAX: Duration = Duration::from_secs(20);
 /// How long a member may take to tell its history.
@@ -64,14 +64,17 @@ pub async fn run(mut cluster: Cluster, seed: u64, kind: ServerKind) -> anyhow::R
 
     let data = cluster.members[VICTIM].data.clone();
     let whole = data.with_extension("whole");
-    let (mut tally, mut number) = (Tally::default(), 0);
-    loop {
+    let mut tally = Tally::default();
+    for number in 0..CASES {
         cluster.members[VICTIM].kill();
         copy_directory(&data, &whole)?;
         // What there is to damage changes while the member lives.
-        let cases = cases(&whole, &mut dice)?;
-        let Some(case) = cases.get(number).filter(|_| number < CASES_MAX) else { break };
-        number += 1;
+        let Cases { log, store } = cases(&whole, &mut dice)?;
+        let list = if store.is_empty() || (number % 2 == 0 && !log.is_empty()) { log } else { store };
+        if list.is_empty() {
+            bail!("there is nothing to damage in {}", whole.display());
+        }
+        let case = &list[dice.index(list.len())];
         until = write(&mut writer, "between").await?;
         let expected = agreed_history(&cluster, &shared, &[0, 1], until).await?;
         let end = try_case(&mut cluster, &shared, case, &expected).await;
@@ -89,7 +92,6 @@ pub async fn run(mut cluster: Cluster, seed: u64, kind: ServerKind) -> anyhow::R
         }
         agreed_history(&cluster, &shared, &[0, 1, VICTIM], until).await?;
     }
-    cluster.start(VICTIM)?;
     until = write(&mut writer, "end").await?;
     agreed_history(&cluster, &shared, &[0, 1, VICTIM], until).await?;
     tally.demand_exercise()
