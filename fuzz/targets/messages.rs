@@ -66,9 +66,9 @@ fn messages() -> Vec<Message> {
     });
     let mut messages = vec![
         Message::Forward { group, envelopes: vec!["one".into(), "two".into()] },
-        Message::Lease { group, id: RequestId(1), lease: 7, renew: true },
-        Message::LeaseAnswer { group, id: RequestId(1), lease: 7, time },
-        Message::LeaseRefused { group, id: RequestId(1) },
+        Message::Lease { group, boot: 3, id: RequestId(1), lease: 7, renew: true },
+        Message::LeaseAnswer { group, boot: 3, id: RequestId(1), lease: 7, time },
+        Message::LeaseRefused { group, boot: 3, id: RequestId(1) },
     ];
     messages.extend(of_raft.into_iter().map(|message| Message::Raft { group, message }));
     messages

@@ -63,7 +63,7 @@ fn txn(input: &[u8]) {
 
 /// The store's codec carries the operation, unless the store's own rules refuse it.
 fn carried(operation: &Operation) {
-    if check_operation(operation).is_ok() {
+    if check_operation(operation, OPERATIONS_MAX).is_ok() {
         assert_eq!(
             Operation::decode(operation.encode()).as_ref(),
             Ok(operation),
@@ -73,7 +73,7 @@ fn carried(operation: &Operation) {
 }
 
 /// What can be read is written back to something that means the same.
-fn again<Request: Message + Default + PartialEq>(input: &[u8]) {
+fn again<Request: Message + Default + PartialEq + std::fmt::Debug>(input: &[u8]) {
     let Ok(request) = Request::decode(input) else { return };
     assert_eq!(
         Request::decode(&request.encode_to_vec()[..]),

@@ -1,4 +1,4 @@
-//! Where things lie.
+//! Where things lie: the workspace and what is built from it.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ use crate::{Command, Done, Event, GroupId, Job, Message, Reply, Timer, Write};
 /// What a node is made of.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
+    /// This node; never 0, which stands for a group itself in the session table.
     pub me: NodeId,
     /// The groups that live here, each with what its replica has.
     pub groups: Vec<(GroupId, ShardConfig, ShardBoot)>,

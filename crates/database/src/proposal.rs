@@ -26,6 +26,7 @@ pub struct Envelope {
     pub sequence: u64,
     /// No proposal of this life below this sequence is still waited for: the session table may forget them.
     pub floor: u64,
+    /// What it does.
     pub change: Change,
 }
 
@@ -67,7 +68,10 @@ impl Envelope {
         let [boot, sequence, floor] = [bytes.get_u64_le(), bytes.get_u64_le(), bytes.get_u64_le()];
         let change = match kind {
             0 => Change::Store(Operation::decode(bytes).ok()?),
-            1 => Change::Publish(Attributes::decode(&mut bytes)?),
+            1 => {
+                let attributes = Attributes::decode(&mut bytes)?;
+                bytes.is_empty().then_some(Change::Publish(attributes))?
+            }
             _ => return None,
         };
         Some(Envelope { origin, boot, sequence, floor, change })
@@ -99,9 +103,13 @@ impl Attributes {
 }
 
 fn put_text(out: &mut impl BufMut, text: &str) {
-    let text = &text.as_bytes()[..text.len().min(usize::from(u16::MAX))];
-    out.put_u16_le(text.len() as u16);
-    out.put_slice(text);
+    let mut bytes = text.len().min(usize::from(u16::MAX));
+    // Half a character could not be read back, and an entry that cannot be read back stops every replica.
+    while !text.is_char_boundary(bytes) {
+        bytes -= 1;
+    }
+    out.put_u16_le(bytes as u16);
+    out.put_slice(&text.as_bytes()[..bytes]);
 }
 
 fn get_text(bytes: &mut Bytes) -> Option<String> {

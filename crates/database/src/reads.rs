@@ -16,9 +16,25 @@ use crate::Query;
 #[derive(Clone, Debug)]
 pub enum Waiter {
     /// A client's read.
-    Query { id: RequestId, query: Query },
-    /// A question about a lease, answered by the leader; `from` asked it (this node itself included).
-    Lease { from: NodeId, id: RequestId, lease: LeaseId, renew: bool },
+    Query {
+        /// The request.
+        id: RequestId,
+        /// What to read.
+        query: Query,
+    },
+    /// A question about a lease, which this node answers as the leader.
+    Lease {
+        /// Who asked; may be this node.
+        from: NodeId,
+        /// In which of its lives.
+        boot: u64,
+        /// The request there.
+        id: RequestId,
+        /// Which lease.
+        lease: LeaseId,
+        /// Whether to extend it.
+        renew: bool,
+    },
 }
 
 type Since = (Mono, Waiter);
@@ -36,6 +52,7 @@ pub struct Reads {
 }
 
 impl Reads {
+    /// Waits for the next round.
     pub fn add(&mut self, waiter: Waiter, now: Mono) {
         self.gathered.push((now, waiter));
     }
@@ -104,6 +121,7 @@ impl Reads {
         !self.gathered.is_empty()
     }
 
+    /// How many reads wait, wherever they stand.
     pub fn len(&self) -> usize {
         let rounds: usize = self.rounds.iter().map(|(_, waiters)| waiters.len()).sum();
         self.gathered.len() + rounds + self.confirmed.values().map(Vec::len).sum::<usize>()
@@ -117,5 +135,94 @@ impl Reads {
     fn queues_mut(&mut self) -> impl Iterator<Item = &mut Vec<Since>> {
         let rounds = self.rounds.iter_mut().map(|(_, waiters)| waiters);
         std::iter::once(&mut self.gathered).chain(rounds).chain(self.confirmed.values_mut())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Mono {
+        Mono::from_start(Duration::from_millis(millis))
+    }
+
+    fn read(reads: &mut Reads, id: u64) {
+        reads.add(Waiter::Query { id: RequestId(id), query: Query::Revision }, at(id));
+    }
+
+    fn ids(waiters: Vec<Waiter>) -> Vec<u64> {
+        let id = |waiter| match waiter {
+            Waiter::Query { id, .. } | Waiter::Lease { id, .. } => id.0,
+        };
+        waiters.into_iter().map(id).collect()
+    }
+
+    #[test]
+    fn reads_that_wait_share_a_round_and_later_ones_take_the_next() {
+        let mut reads = Reads::default();
+        assert!(!reads.begin(RequestId(100)), "nothing waits");
+        read(&mut reads, 1);
+        read(&mut reads, 2);
+        assert!(reads.begin(RequestId(100)));
+        read(&mut reads, 3);
+        reads.confirm(RequestId(100), Index(5));
+        assert_eq!(ids(reads.ready(Index(9))), [1, 2], "the answer may be older than read 3");
+        assert!(reads.begin(RequestId(101)));
+        reads.confirm(RequestId(101), Index(6));
+        assert_eq!((ids(reads.ready(Index(6))), reads.len()), (vec![3], 0));
+    }
+
+    #[test]
+    fn a_read_waits_until_the_replica_has_come_as_far_as_the_index() {
+        let mut reads = Reads::default();
+        for (id, index) in [(1, 7), (2, 5)] {
+            read(&mut reads, id);
+            assert!(reads.begin(RequestId(100 + id)));
+            reads.confirm(RequestId(100 + id), Index(index));
+        }
+        assert_eq!(ids(reads.ready(Index(4))), [] as [u64; 0]);
+        assert_eq!(ids(reads.ready(Index(5))), [2]);
+        assert_eq!(ids(reads.ready(Index(7))), [1]);
+    }
+
+    #[test]
+    fn reads_of_a_round_without_an_answer_gather_anew() {
+        let mut reads = Reads::default();
+        read(&mut reads, 1);
+        assert!(reads.begin(RequestId(100)));
+        reads.refuse(RequestId(100));
+        reads.confirm(RequestId(100), Index(1));
+        assert_eq!((ids(reads.ready(Index(9))), reads.gathering()), (vec![], true));
+    }
+
+    #[test]
+    fn few_rounds_are_under_way_at_once() {
+        let mut reads = Reads::default();
+        for id in 0..ROUNDS_MAX as u64 {
+            read(&mut reads, id);
+            assert!(reads.begin(RequestId(100 + id)));
+        }
+        read(&mut reads, 9);
+        assert!(!reads.begin(RequestId(200)));
+        reads.confirm(RequestId(100), Index(1));
+        assert!(reads.begin(RequestId(200)));
+    }
+
+    #[test]
+    fn late_reads_are_given_up_wherever_they_stand() {
+        let mut reads = Reads::default();
+        read(&mut reads, 1);
+        reads.begin(RequestId(100));
+        reads.confirm(RequestId(100), Index(99));
+        read(&mut reads, 2);
+        reads.begin(RequestId(101));
+        read(&mut reads, 3);
+        read(&mut reads, 50);
+        assert_eq!(reads.oldest(), Some(at(1)));
+        let mut late = ids(reads.expire(at(110), Duration::from_millis(100)));
+        late.sort_unstable();
+        assert_eq!((late, reads.len(), reads.oldest()), (vec![1, 2, 3], 1, Some(at(50))));
+        reads.confirm(RequestId(101), Index(1));
+        assert_eq!(ids(reads.ready(Index(u64::MAX))), [] as [u64; 0]);
     }
 }

@@ -79,6 +79,126 @@ impl Sessions {
             }
             sessions.insert(node, Session { boot, floor, applied });
         }
-        Some(Sessions { sessions })
+        bytes.is_empty().then_some(Sessions { sessions })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Attributes;
+    use crate::proposal::Change;
+
+    fn envelope(origin: u64, boot: u64, sequence: u64, floor: u64) -> Envelope {
+        let change = Change::Publish(Attributes::default());
+        Envelope { origin: NodeId(origin), boot, sequence, floor, change }
+    }
+
+    /// A node that proposes, gives up, restarts; copies of what it sent stay in the network for ever.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Propose,
+        /// The oldest that is waited for was applied or given up: the floor rises.
+        Settle,
+        Restart,
+        /// Some copy that is under way arrives; it may arrive again.
+        Arrive(prop::sample::Index),
+    }
+
+    fn steps() -> impl Strategy<Value = (u64, Step)> {
+        let step = prop_oneof![
+            4 => Just(Step::Propose),
+            2 => Just(Step::Settle),
+            1 => Just(Step::Restart),
+            8 => any::<prop::sample::Index>().prop_map(Step::Arrive),
+        ];
+        (1..3u64, step)
+    }
+
+    #[derive(Default)]
+    struct Origin {
+        boot: u64,
+        next: u64,
+        waiting: BTreeSet<u64>,
+    }
+
+    proptest! {
+        #[test]
+        fn a_proposal_is_let_through_at_most_once(steps in prop::collection::vec(steps(), 1..200)) {
+            let mut sessions = Sessions::default();
+            let mut origins: BTreeMap<u64, Origin> = BTreeMap::new();
+            let mut copies: Vec<Envelope> = Vec::new();
+            let mut admitted: BTreeSet<(NodeId, u64, u64)> = BTreeSet::new();
+            for (node, step) in steps {
+                let origin = origins.entry(node).or_default();
+                match step {
+                    Step::Propose => {
+                        let floor = origin.waiting.first().copied().unwrap_or(origin.next);
+                        copies.push(envelope(node, origin.boot, origin.next, floor));
+                        origin.waiting.insert(origin.next);
+                        origin.next += 1;
+                    }
+                    Step::Settle => drop(origin.waiting.pop_first()),
+                    Step::Restart => *origin = Origin { boot: origin.boot + 1, ..Origin::default() },
+                    Step::Arrive(_) if copies.is_empty() => {}
+                    Step::Arrive(which) => {
+                        let copy = which.get(&copies);
+                        let name = (copy.origin, copy.boot, copy.sequence);
+                        let newest = admitted.range(..=(copy.origin, u64::MAX, 0)).next_back().copied();
+                        let newest_boot = newest.filter(|name| name.0 == copy.origin).map_or(0, |name| name.1);
+                        let session = sessions.sessions.get(&copy.origin);
+                        let floor = session.filter(|s| s.boot == copy.boot).map_or(0, |s| s.floor);
+                        let is_first = !admitted.contains(&name);
+                        let expected = is_first && copy.boot >= newest_boot && copy.sequence >= floor;
+                        prop_assert_eq!(sessions.admit(copy), expected, "{:?}", copy);
+                        if expected {
+                            admitted.insert(name);
+                        }
+                    }
+                }
+                // A snapshot or a restart at any moment changes nothing.
+                sessions = Sessions::decode(sessions.encode()).expect("it was encoded just now");
+                for session in sessions.sessions.values() {
+                    prop_assert!(session.applied.first().is_none_or(|first| *first >= session.floor));
+                }
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_do_no_harm(bytes: Vec<u8>) {
+            if let Some(sessions) = Sessions::decode(bytes.clone().into()) {
+                prop_assert_eq!(Sessions::decode(sessions.encode()), Some(sessions));
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_holds_what_is_at_or_above_the_floor_and_nothing_of_earlier_lives() {
+        let mut sessions = Sessions::default();
+        for sequence in 0..10_000 {
+            assert!(sessions.admit(&envelope(1, 1, sequence, sequence.saturating_sub(10))));
+            assert!(sessions.sessions[&NodeId(1)].applied.len() <= 11);
+        }
+        assert!(!sessions.admit(&envelope(1, 1, 5, 0)), "below the floor, whatever floor the old copy has");
+        assert!(sessions.admit(&envelope(1, 2, 0, 0)));
+        assert_eq!(sessions.sessions[&NodeId(1)].applied.len(), 1);
+        assert!(!sessions.admit(&envelope(1, 1, 10_000, 0)), "of an earlier life");
+    }
+
+    #[test]
+    fn what_a_group_proposes_by_itself_has_no_session() {
+        let mut sessions = Sessions::default();
+        let internal = envelope(INTERNAL.0, 0, 0, 0);
+        assert!(sessions.admit(&internal) && sessions.admit(&internal));
+        assert_eq!(sessions, Sessions::default());
+    }
+
+    #[test]
+    fn what_follows_the_table_is_refused() {
+        let mut bytes = Sessions::default().encode().to_vec();
+        bytes.push(0);
+        assert_eq!(Sessions::decode(bytes.into()), None);
     }
 }

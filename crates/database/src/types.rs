@@ -19,15 +19,54 @@ pub struct GroupId(pub u32);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
     /// Consensus.
-    Raft { group: GroupId, message: raft::Message },
+    Raft {
+        /// Whose.
+        group: GroupId,
+        /// From and for that group's [`Raft`](raft::Raft).
+        message: raft::Message,
+    },
     /// Proposals for the leader, each an encoded [`Envelope`](crate::proposal::Envelope).
-    Forward { group: GroupId, envelopes: Vec<Bytes> },
-    /// A lease's question for the leader; `id` is the asker's.
-    Lease { group: GroupId, id: RequestId, lease: LeaseId, renew: bool },
-    /// Its answer; none when there is no such lease.
-    LeaseAnswer { group: GroupId, id: RequestId, lease: LeaseId, time: Option<LeaseTime> },
-    /// Asked the wrong node: it does not lead.
-    LeaseRefused { group: GroupId, id: RequestId },
+    Forward {
+        /// Whose leader is meant.
+        group: GroupId,
+        /// In the order in which their clients were accepted.
+        envelopes: Vec<Bytes>,
+    },
+    /// A lease's question for the leader.
+    Lease {
+        /// Whose leader is meant.
+        group: GroupId,
+        /// The asker's life: ids begin anew in each, and an answer to an earlier one must not pass for this one's.
+        boot: u64,
+        /// The client's request at the node that asks; comes back with the answer.
+        id: RequestId,
+        /// Which lease.
+        lease: LeaseId,
+        /// Whether to extend it, or only to look.
+        renew: bool,
+    },
+    /// The leader's answer.
+    LeaseAnswer {
+        /// As asked.
+        group: GroupId,
+        /// As asked.
+        boot: u64,
+        /// As asked.
+        id: RequestId,
+        /// As asked.
+        lease: LeaseId,
+        /// None when there is no such lease, or it has expired.
+        time: Option<LeaseTime>,
+    },
+    /// Asked the wrong node: it does not lead, or does not yet know whether.
+    LeaseRefused {
+        /// As asked.
+        group: GroupId,
+        /// As asked.
+        boot: u64,
+        /// As asked.
+        id: RequestId,
+    },
 }
 
 impl Message {
@@ -46,14 +85,18 @@ impl Message {
 /// What is left of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseTime {
+    /// Its full time to live.
     pub granted: Duration,
+    /// Until it expires, on the leader's clock when it answered.
     pub remaining: Duration,
 }
 
 /// Names of a node's deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
+    /// A deadline of a group's consensus.
     Raft(GroupId, raft::Timer),
+    /// A deadline of what stands around it.
     Shard(GroupId, ShardTimer),
 }
 
@@ -78,17 +121,35 @@ pub enum Command {
     /// Tell the cluster a member's name and where its clients reach it.
     Publish(Attributes),
     /// A read.
-    Read { query: Query, consistency: Consistency },
+    Read {
+        /// What to read.
+        query: Query,
+        /// How fresh.
+        consistency: Consistency,
+    },
     /// Extend a lease by its full time to live.
     LeaseRenew(LeaseId),
     /// What is left of a lease.
     LeaseTime(LeaseId),
     /// Something about the watches of the stream whose id this is.
-    Watch { stream: RequestId, control: WatchControl },
-    /// The stream's client has taken this many outputs.
-    WatchTaken { stream: RequestId, outputs: u32 },
-    /// The stream is gone.
-    WatchClosed { stream: RequestId },
+    Watch {
+        /// Begins with its first control; its outputs come as replies to this id.
+        stream: RequestId,
+        /// What is asked.
+        control: WatchControl,
+    },
+    /// The stream's client has made room.
+    WatchTaken {
+        /// Whose.
+        stream: RequestId,
+        /// Outputs with events that it has taken since it last said so.
+        outputs: u32,
+    },
+    /// The stream is gone, and its watches with it.
+    WatchClosed {
+        /// Which.
+        stream: RequestId,
+    },
     /// Answer when history below `revision` is physically gone here.
     AwaitCompaction(Revision),
     /// Hand leadership to another member.
@@ -100,14 +161,18 @@ pub enum Command {
 /// What a member tells of itself when it starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Attributes {
+    /// Who tells it.
     pub member: NodeId,
+    /// Its name, for people.
     pub name: String,
+    /// Where clients reach it; at most [`CLIENT_URLS_MAX`](crate::proposal::CLIENT_URLS_MAX).
     pub client_urls: Vec<String>,
 }
 
 /// What to read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Query {
+    /// Keys.
     Range(RangeRequest),
     /// A transaction that only reads.
     Txn(TxnRequest),
@@ -139,9 +204,19 @@ pub enum Consistency {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reply {
     /// The change was applied, as the store's revision then says.
-    Applied { revision: Revision, outcome: Result<Outcome, StoreError> },
-    /// What was read, with the store's newest revision.
-    Read { revision: Revision, answer: Result<Answer, StoreError> },
+    Applied {
+        /// Right after the change; unchanged by one that changed nothing.
+        revision: Revision,
+        /// What it gave, or why the store refused it.
+        outcome: Result<Outcome, StoreError>,
+    },
+    /// What was read.
+    Read {
+        /// The store's newest revision, not the one that was asked for.
+        revision: Revision,
+        /// What was found, or why it cannot be read.
+        answer: Result<Answer, StoreError>,
+    },
     /// A lease's time; none when there is no such lease.
     Lease(Option<LeaseTime>),
     /// To a watch stream.
@@ -155,13 +230,28 @@ pub enum Reply {
 /// What a [`Query`] gave.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
+    /// To [`Query::Range`].
     Range(RangeResponse),
+    /// To [`Query::Txn`].
     Txn(TxnResponse),
+    /// By ascending member; one that has never started is missing.
     Members(Vec<Attributes>),
+    /// By ascending id.
     Leases(Vec<LeaseId>),
+    /// In the order of the keys.
     LeaseKeys(Vec<Bytes>),
+    /// To [`Query::Revision`]: the reply carries it.
     Revision,
-    HashKv { hash: u64, revision: Revision, compacted: Revision },
+    /// Equal at every replica that has the same revision and compaction.
+    HashKv {
+        /// Of all versions from `compacted` up to `revision`.
+        hash: u64,
+        /// Up to which it goes.
+        revision: Revision,
+        /// Where history begins.
+        compacted: Revision,
+    },
+    /// Of the whole store, leases too.
     Hash(u64),
 }
 
@@ -169,7 +259,10 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// No answer within the request's time: a change may still take effect.
-    TimedOut { leader_known: bool },
+    TimedOut {
+        /// Whether a leader was known when the time was up; without one the fault lies with the cluster.
+        leader_known: bool,
+    },
     /// Too many requests wait: nothing was done.
     Overloaded,
     /// The transfer's target cannot lead, or another transfer is under way.
@@ -182,21 +275,38 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// Role, term or leader of a group changed.
-    Role { group: GroupId, role: raft::Role, term: raft::Term, leader: Option<NodeId> },
+    Role {
+        /// Whose.
+        group: GroupId,
+        /// This node's part in it.
+        role: raft::Role,
+        /// The newest term that it has seen.
+        term: raft::Term,
+        /// That term's leader, once it is known.
+        leader: Option<NodeId>,
+    },
     /// A group's membership changed.
-    Configured { group: GroupId, configuration: raft::Configuration },
+    Configured {
+        /// Whose.
+        group: GroupId,
+        /// As of the newest entry of its kind in the log: it counts before it is committed.
+        configuration: raft::Configuration,
+    },
 }
 
 /// What must survive a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
+    /// A group's votes, entries and log positions.
     Raft {
+        /// Whose.
         group: GroupId,
+        /// What its consensus wrote.
         write: raft::Write,
     },
-    /// The node has started this many times: the number is its session's, so that proposals of an earlier life are told
-    /// from this one's.
+    /// The number is a session's: by it proposals of an earlier life are told from this one's.
     Boot {
+        /// How many times the node has started, this time included; from 1.
         number: u64,
     },
 }
@@ -206,40 +316,68 @@ pub enum Write {
 pub enum Job {
     /// Apply committed entries; answer the clients of this node's session `boot` that wait for one.
     Apply {
+        /// Whose.
         group: GroupId,
+        /// This life's number: its proposals have clients that wait here.
         boot: u64,
+        /// By index, one after the other; those that the replica has already are passed over.
         entries: Vec<raft::Entry>,
     },
+    /// Read what is there; the machine gives it once that is fresh enough. A driver may do it elsewhere, from a view.
     Read {
+        /// Whose replica.
         group: GroupId,
+        /// The client's request.
         id: RequestId,
+        /// What to read.
         query: Query,
     },
+    /// See [`Command::Watch`].
     Watch {
+        /// Whose changes.
         group: GroupId,
+        /// The client's stream.
         stream: RequestId,
+        /// What it asks.
         control: WatchControl,
     },
+    /// See [`Command::WatchTaken`].
     WatchTaken {
+        /// Whose changes.
         group: GroupId,
+        /// The client's stream.
         stream: RequestId,
+        /// Outputs with events that were taken.
         outputs: u32,
     },
+    /// See [`Command::WatchClosed`].
     WatchClosed {
+        /// Whose changes.
         group: GroupId,
+        /// The client's stream.
         stream: RequestId,
     },
+    /// See [`Command::AwaitCompaction`].
     AwaitCompaction {
+        /// Whose history.
         group: GroupId,
+        /// The client's request.
         id: RequestId,
+        /// What lies below it must be gone.
         revision: Revision,
     },
+    /// Read or install a piece of a snapshot.
     Snapshot {
+        /// Whose.
         group: GroupId,
+        /// What its consensus asks.
         job: raft::Job,
     },
+    /// Bring everything applied to stable storage; [`Done::Persisted`] follows.
     Persist {
+        /// Whose.
         group: GroupId,
+        /// Who waits for it, if someone does.
         id: Option<RequestId>,
     },
 }
@@ -247,23 +385,32 @@ pub enum Job {
 /// What the replicas hand back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Done {
-    /// Everything up to `index` is applied.
+    /// Entries are applied, and readers can see it.
     Applied {
+        /// Whose.
         group: GroupId,
+        /// What that changed.
         applied: Applied,
     },
-    /// Everything up to this point survives any crash.
+    /// What is applied survives any crash: the log need not keep it.
     Persisted {
+        /// Whose.
         group: GroupId,
+        /// The last entry of it, with the membership as of there.
         point: raft::SnapshotPoint,
     },
-    /// A snapshot was installed: the leases are these now.
+    /// A snapshot was installed.
     Restored {
+        /// Whose.
         group: GroupId,
+        /// All leases that there are now, with their times to live.
         leases: Vec<(LeaseId, Duration)>,
     },
+    /// An answer to a [`Job::Snapshot`].
     Snapshot {
+        /// Whose.
         group: GroupId,
+        /// For its consensus.
         done: raft::Done,
     },
 }
@@ -271,6 +418,7 @@ pub enum Done {
 /// What applying entries changed that a shard must know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Applied {
+    /// The last entry that is applied.
     pub index: raft::Index,
     /// Sequence numbers of this node's session that were let through.
     pub sequences: Vec<u64>,

@@ -52,14 +52,16 @@ pub fn encode_message(message: &Message, out: &mut BytesMut) {
                 out.put_slice(envelope);
             }
         }
-        Message::Lease { group, id, lease, renew } => {
+        Message::Lease { group, boot, id, lease, renew } => {
             head(kind::LEASE, *group);
+            out.put_u64_le(*boot);
             out.put_u64_le(id.0);
             out.put_i64_le(*lease);
             out.put_u8(u8::from(*renew));
         }
-        Message::LeaseAnswer { group, id, lease, time } => {
+        Message::LeaseAnswer { group, boot, id, lease, time } => {
             head(kind::LEASE_ANSWER, *group);
+            out.put_u64_le(*boot);
             out.put_u64_le(id.0);
             out.put_i64_le(*lease);
             out.put_u8(u8::from(time.is_some()));
@@ -68,8 +70,9 @@ pub fn encode_message(message: &Message, out: &mut BytesMut) {
                 out.put_u64_le(remaining.as_nanos() as u64);
             }
         }
-        Message::LeaseRefused { group, id } => {
+        Message::LeaseRefused { group, boot, id } => {
             head(kind::LEASE_REFUSED, *group);
+            out.put_u64_le(*boot);
             out.put_u64_le(id.0);
         }
     }
@@ -102,11 +105,13 @@ pub fn decode_message(mut bytes: Bytes) -> Option<Message> {
             Message::Forward { group, envelopes }
         }
         kind::LEASE => {
+            let boot = bytes.try_get_u64_le().ok()?;
             let id = RequestId(bytes.try_get_u64_le().ok()?);
             let lease = bytes.try_get_i64_le().ok()?;
-            Message::Lease { group, id, lease, renew: flag(&mut bytes)? }
+            Message::Lease { group, boot, id, lease, renew: flag(&mut bytes)? }
         }
         kind::LEASE_ANSWER => {
+            let boot = bytes.try_get_u64_le().ok()?;
             let id = RequestId(bytes.try_get_u64_le().ok()?);
             let lease = bytes.try_get_i64_le().ok()?;
             let time = match flag(&mut bytes)? {
@@ -117,9 +122,12 @@ pub fn decode_message(mut bytes: Bytes) -> Option<Message> {
                     Some(LeaseTime { granted, remaining })
                 }
             };
-            Message::LeaseAnswer { group, id, lease, time }
+            Message::LeaseAnswer { group, boot, id, lease, time }
         }
-        kind::LEASE_REFUSED => Message::LeaseRefused { group, id: RequestId(bytes.try_get_u64_le().ok()?) },
+        kind::LEASE_REFUSED => {
+            let boot = bytes.try_get_u64_le().ok()?;
+            Message::LeaseRefused { group, boot, id: RequestId(bytes.try_get_u64_le().ok()?) }
+        }
         _ => return None,
     };
     bytes.is_empty().then_some(message)

@@ -29,6 +29,8 @@ use synod_storage::mvcc::{
 };
 use tokio::sync::mpsc;
 
+use crate::metrics::Metrics;
+
 pub use synod_database::watch::{WatchControl, WatchCreate, WatchEnd, WatchId, WatchOutput};
 
 /// Outputs that may wait in one watch stream. Each holds shared events, so this bounds references, not copies.
@@ -109,6 +111,11 @@ pub trait Backend: Send + Sync + 'static {
     fn move_leader(&self, target: u64) -> impl Future<Output = Result<(), BackendError>> + Send {
         let _ = target;
         async { Err(BackendError::Unsupported("moving the leader")) }
+    }
+
+    /// Puts into `metrics` what is only looked at when somebody asks.
+    fn measure(&self, metrics: &Metrics) {
+        let _ = metrics;
     }
 
     /// Alarms that are raised.

@@ -9,13 +9,14 @@ mod process;
 mod rpc;
 
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
+use synod_transport::Counts;
 
 pub use exposition::CONTENT_TYPE;
 pub use rpc::{Call, Rpc, RpcMetrics};
@@ -135,6 +136,10 @@ metrics! {
     sent_bytes: Counter = "etcd_network_client_grpc_sent_bytes", Counter::default();
     /// Bytes sent to other members.
     peer_sent_bytes: Family<[(&'static str, String); 1], Counter> = "etcd_network_peer_sent_bytes", Family::default();
+    /// Frames for other members that were dropped: a full queue, a link that is down, or lost with its connection.
+    peer_sent_failures: Family<[(&'static str, String); 1], Counter> = "etcd_network_peer_sent_failures", Family::default();
+    /// Whether the link to another member is up.
+    active_peers: Family<[(&'static str, String); 2], Gauge> = "etcd_network_active_peers", Family::default();
     /// Bytes received from other members.
     peer_received_bytes: Family<[(&'static str, String); 1], Counter> = "etcd_network_peer_received_bytes", Family::default();
     /// Client connections open.
@@ -176,6 +181,32 @@ impl Metrics {
             self.quota_bytes.set(signed(status.quota_bytes));
         }
         process::observe(self);
+    }
+
+    /// Counts what the database node notes of itself.
+    pub fn note(&self, name: &str, value: u64) {
+        match name {
+            "lease expired" => self.leases_expired.inc_by(value),
+            "lease renewed" => self.leases_renewed.inc_by(value),
+            _ => return,
+        };
+    }
+
+    /// Takes over what the transport counts.
+    pub fn observe_peers(&self, me: u64, counts: &Counts) {
+        let set = |family: &Family<[(&'static str, String); 1], Counter>, way, peer: &String, value| {
+            // The transport counts already; a counter that is given a reading only ever grows with it.
+            family.get_or_create(&[(way, peer.clone())]).inner().store(value, Ordering::Relaxed);
+        };
+        for (peer, counts) in &counts.peers {
+            let peer = format!("{peer:x}");
+            let lost = counts.frames_dropped_full + counts.frames_dropped_down + counts.frames_dropped_lost;
+            set(&self.peer_sent_bytes, "To", &peer, counts.bytes_sent);
+            set(&self.peer_received_bytes, "From", &peer, counts.bytes_received);
+            set(&self.peer_sent_failures, "To", &peer, lost);
+            let link = [("Local", format!("{me:x}")), ("Remote", peer)];
+            self.active_peers.get_or_create(&link).set(i64::from(counts.up));
+        }
     }
 
     /// Lets another part of the program add metrics of its own; `name` without `_total`.

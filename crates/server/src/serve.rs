@@ -36,13 +36,22 @@ pub enum ServeError {
     Start(#[from] StartError),
 }
 
-/// A member that is served.
+/// A member that is served. Dropping it without [`Running::stop`] ends it at once, as a crash would.
 pub struct Running {
     member: Member,
     addresses: Vec<SocketAddr>,
     stop: oneshot::Sender<()>,
     edge: JoinHandle<()>,
-    compactor: JoinHandle<()>,
+    compactor: Compactor,
+}
+
+/// The task that forgets history; it ends with the member.
+struct Compactor(JoinHandle<()>);
+
+impl Drop for Compactor {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Running {
@@ -60,7 +69,9 @@ impl Running {
         let runtime = Handle::current();
         // Opening a large store reads the disk: not on a task that others wait for.
         let opening = runtime.clone();
-        let started = tokio::task::spawn_blocking(move || Member::start(member, &opening)).await;
+        let metrics = Arc::new(Metrics::new());
+        let counted = Arc::clone(&metrics);
+        let started = tokio::task::spawn_blocking(move || Member::start(member, counted, &opening)).await;
         let member = started.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
 
         let (stop, stopping) = oneshot::channel();
@@ -69,8 +80,8 @@ impl Running {
             // A dropped sender stops as well.
             let _ = stopping.await;
         };
-        let compactor = tokio::spawn(compact_history(member.backend(), auto_compaction));
-        let serving = http::serve(listeners, backend, Arc::new(Metrics::new()), edge, stopping);
+        let compactor = Compactor(tokio::spawn(compact_history(member.backend(), auto_compaction)));
+        let serving = http::serve(listeners, backend, metrics, edge, stopping);
         let edge = tokio::spawn(serving);
         Ok(Running { member, addresses, stop, edge, compactor })
     }
@@ -93,7 +104,7 @@ impl Running {
     /// Stops in good order: leadership is handed over, clients are told, the store is made durable.
     pub async fn stop(self) {
         let Running { member, stop, edge, compactor, .. } = self;
-        compactor.abort();
+        drop(compactor);
         member.hand_over().await;
         let _ = stop.send(());
         // It ends when its connections have, or after their grace.

@@ -54,6 +54,14 @@ struct Copies {
     lost: Option<Fate>,
 }
 
+/// The longest that slow links hold a message, in nanoseconds: a real connection would be given up. Without a bound, one
+/// message on a link that several faults slow would, where order is kept, hold all later ones back for ever.
+const SLOWEST_NANOS: u64 = 10_000_000_000;
+
+fn slowed(nanos: u64, factor: u64) -> u64 {
+    nanos.max(nanos.saturating_mul(factor).min(SLOWEST_NANOS))
+}
+
 /// What became of a departure.
 #[derive(Debug)]
 pub(crate) enum Departure {
@@ -123,7 +131,7 @@ impl<M: Clone> Network<M> {
             link.busy_until = left;
         }
         let slow: u64 = link.troubles.iter().map(|(_, trouble)| trouble.factor()).product();
-        let mut arrives = left.plus(shape.delay.draw_nanos(delay_bits).saturating_mul(slow));
+        let mut arrives = left.plus(slowed(shape.delay.draw_nanos(delay_bits), slow));
         if shape.fifo {
             arrives = arrives.max(link.last_arrival);
             link.last_arrival = arrives;
@@ -146,7 +154,7 @@ impl<M: Clone> Network<M> {
         }
         // The copy takes its own way: up to one more delay behind.
         link.queued_bytes += bytes;
-        let later = arrives.plus(shape.delay.draw_nanos(twice_bits.rotate_left(32)).saturating_mul(slow));
+        let later = arrives.plus(slowed(shape.delay.draw_nanos(twice_bits.rotate_left(32)), slow));
         self.copies.insert(id, Copies { under_way: 2, ..Copies::default() });
         let first = self.flights.put(flight(message.clone()));
         let second = self.flights.put(flight(message));

@@ -59,6 +59,28 @@ pub async fn start(config: &ServeConfig) -> Result<Running, Failure> {
     running.map_err(|error| Failure::internal(format!("member {} does not start: {error}", config.name)))
 }
 
+/// Starts several members at once; if one does not start, none is left running.
+pub async fn start_all(configs: &[ServeConfig]) -> Result<Vec<(String, Running)>, Failure> {
+    let mut starting = tokio::task::JoinSet::new();
+    for config in configs.iter().cloned() {
+        starting.spawn(async move { start(&config).await.map(|running| (config.name, running)) });
+    }
+    let mut members = Vec::new();
+    let mut failure = None;
+    while let Some(started) = starting.join_next().await {
+        match started.unwrap_or_else(|error| Err(Failure::internal(error.to_string()))) {
+            Ok(member) => members.push(member),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    if let Some(failure) = failure {
+        stop(members).await;
+        return Err(failure);
+    }
+    members.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(members)
+}
+
 /// Waits until the process is told to stop, or a member fails.
 pub async fn until_stopped(members: &[(String, Running)]) -> Result<Stop, Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::internal(format!("no signals: {error}")));

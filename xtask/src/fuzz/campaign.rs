@@ -62,7 +62,7 @@ fn run_one(target: &str, time: Duration) -> anyhow::Result<()> {
         .arg(format!("-max_total_time={}", time.as_secs()))
         .arg(format!("-timeout={INPUT_SECONDS_MAX}"))
         .arg(format!("-rss_limit_mb={RESIDENT_MIB_MAX}"))
-        .arg(format!("-artifact_prefix={}/{target}-", findings.display()))
+        .arg(format!("-artifact_prefix={}", findings.join(format!("{target}-")).display()))
         .arg(&corpus)
         .stderr(log)
         .stdout(Stdio::null())

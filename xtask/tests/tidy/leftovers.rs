@@ -60,13 +60,18 @@ pub fn sleeping_tests(source: &Source) -> Vec<Finding> {
         .collect()
 }
 
-/// Finds folders of one machine in any text.
+/// Finds folders of one machine in any text. A user of a single letter stands for anyone: `/home/u`.
 pub fn machine_paths(source: &Source) -> Vec<Finding> {
     let found = FOLDERS.iter().flat_map(|folder| source.text.match_indices(folder));
-    let alone = found.filter(|(at, _)| {
-        !source.text[..*at].ends_with(|before: char| before.is_alphanumeric() || "._-})$~*".contains(before))
-    });
-    alone
+    let is_alone = |at: usize| {
+        !source.text[..at].ends_with(|before: char| before.is_alphanumeric() || "._-})$~*".contains(before))
+    };
+    let is_anyone = |end: usize| {
+        let mut name = source.text[end..].chars();
+        name.next().is_some_and(char::is_alphabetic) && !name.next().is_some_and(char::is_alphanumeric)
+    };
+    found
+        .filter(|(at, folder)| is_alone(*at) && !is_anyone(at + folder.len()))
         .map(|(at, folder)| {
             source.finding(at, format!("{folder} is a folder of one machine: name it another way"))
         })
@@ -120,7 +125,7 @@ fn sleeping_tests_are_found() {
 #[test]
 fn machine_paths_are_found() {
     for folder in FOLDERS {
-        assert_eq!(machine_paths(&Source::new("a.md", &format!("see {folder}x"))).len(), 1, "{folder}");
-        assert_eq!(machine_paths(&Source::new("a.md", &format!("see target{folder}x"))), [], "{folder}");
+        assert_eq!(machine_paths(&Source::new("a.md", &format!("see {folder}name"))).len(), 1, "{folder}");
+        assert_eq!(machine_paths(&Source::new("a.md", &format!("see target{folder}name"))), [], "{folder}");
     }
 }

@@ -70,6 +70,14 @@ pub fn metadata() -> Value {
 }
 
 #[test]
+fn both_lists_of_licences_are_the_same() {
+    let text = std::fs::read_to_string(root().join("deny.toml")).expect("deny.toml is there");
+    let table: toml::Table = text.parse().expect("deny.toml is TOML");
+    let listed = table["licenses"]["allow"].as_array().expect("it lists what is allowed");
+    assert_eq!(listed.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>(), ALLOWED);
+}
+
+#[test]
 fn expressions_are_understood() {
     for allowed in [
         "MIT",

@@ -10,6 +10,7 @@ mod lengths;
 mod licences;
 mod purity;
 mod readme;
+mod references;
 mod source;
 
 use source::{Finding, Source};
@@ -58,6 +59,17 @@ fn crates_keep_to_their_boundaries() {
 fn the_readme_promises_two_commands() {
     apply(&[readme::setup_commands]);
     assert!(source::root().join("README.md").exists(), "README.md: write it");
+}
+
+#[test]
+fn documents_point_to_what_exists() {
+    apply(&[references::dead_references]);
+}
+
+#[test]
+fn guarantees_are_proven_by_tests() {
+    apply(&[references::unproven_guarantees]);
+    assert!(source::root().join("docs/guarantees.md").exists(), "docs/guarantees.md: write it");
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn raw_string_end(bytes: &[u8], begin: usize, hashes_at: usize) -> usize {
 fn test_regions(path: &str, code: &str) -> Vec<Range<usize>> {
     let of_tests = |part: &str| part == "tests" || part == "benches" || part == "tests.rs";
     if path.split('/').any(of_tests) {
-        return vec![0..code.len()];
+        return std::iter::once(0..code.len()).collect();
     }
     let after = |(at, attribute): (usize, &str)| at..item_end(code, at + attribute.len());
     code.match_indices("#[cfg(test)]").chain(code.match_indices("#[cfg(all(test")).map(after).collect()
@@ -233,10 +233,10 @@ fn comments_and_literals_are_blanked() {
     let samples = [
         ("a // b\nc", "a     \nc"),
         ("a /* b /* c */ d */ e", "a                   e"),
-        (r#"f("un\"wrap()") g"#, "f(             ) g"),
+        ("f(\"\\\"(\") g", "f(     ) g"),
         (r##"r#"x"# y"##, "       y"),
         ("r#type z", "r#type z"),
-        ("'a' 'é' '\\'' '\\n' &'life x", "    \u{20}   \u{20}         &'life x"),
+        ("'a' 'é' '\\'' '\\n' &'life x", "                   &'life x"),
         ("b\"x\" b'y'", "     b   "),
     ];
     for (text, expected) in samples {

@@ -67,7 +67,8 @@ struct Stream {
     watches: BTreeMap<WatchId, Watch>,
     /// Outputs that the client has not taken.
     untaken: u32,
-    progress_asked: Vec<Option<WatchId>>,
+    /// At most one question a watch and one for all: who asks twice before the answer gets one.
+    progress_asked: BTreeSet<Option<WatchId>>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,11 +96,13 @@ impl Hub {
                 if self.remove((stream, id)) {
                     let revision = history.revision();
                     out.push((stream, WatchOutput::Canceled { id, revision, reason: WatchEnd::Asked }));
+                    // It may have been the one that the others' progress waited for.
+                    self.answer_progress(stream, revision, out);
                 }
             }
             WatchControl::Progress(id) => {
                 if let Some(stream) = self.streams.get_mut(&stream) {
-                    stream.progress_asked.push(id);
+                    stream.progress_asked.insert(id);
                 }
                 self.answer_progress(stream, history.revision(), out);
             }
@@ -203,6 +206,11 @@ impl Hub {
     /// Number of watches.
     pub fn watches(&self) -> usize {
         self.streams.values().map(|stream| stream.watches.len()).sum()
+    }
+
+    /// How many of them have not caught up.
+    pub fn behind(&self) -> usize {
+        self.behind.len()
     }
 
     /// Whether some watch waits for history and its client has room.

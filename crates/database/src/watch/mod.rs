@@ -10,5 +10,5 @@
 mod hub;
 mod types;
 
-pub use hub::{Hub, HubOutput};
+pub use hub::{History, Hub, HubOutput};
 pub use types::*;

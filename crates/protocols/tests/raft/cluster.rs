@@ -359,7 +359,9 @@ impl Node {
                 if point.is_none() {
                     self.snapshots.insert(peer, self.machine.clone());
                 }
-                let Some(snapshot) = self.snapshots.get(&peer) else {
+                let known = self.snapshots.get(&peer);
+                let Some(snapshot) = known.filter(|s| point.as_ref().is_none_or(|point| *point == s.point))
+                else {
                     return Some(Done::Unreadable { peer });
                 };
                 let place = if cursor.is_empty() { 0 } else { usize::from(cursor[0]) };

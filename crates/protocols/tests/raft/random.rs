@@ -337,7 +337,8 @@ const SEEDS: u64 = 400;
 fn hostile_worlds_keep_every_invariant_and_heal() {
     let mut exercised: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut served = 0;
-    for seed in 0..SEEDS {
+    // Besides the first: a seed that once found a snapshot that was never finished.
+    for seed in (0..SEEDS).chain([5860]) {
         let mut run = Run::new(seed, |_| {});
         if let Err(sentence) = run.run(4000) {
             panic!("seed {seed}: {sentence}\n{}", portrait(&run));
@@ -357,6 +358,8 @@ fn hostile_worlds_keep_every_invariant_and_heal() {
     ] {
         assert!(exercised.get(name).copied().unwrap_or(0) > 0, "nothing exercised {name}: {exercised:?}");
     }
+    // No node lies in these worlds: what a leader calls nonsense would be a broken promise.
+    assert_eq!(exercised.get("raft.nonsense"), None, "nonsense among honest nodes");
     assert!(served > 0, "no read was served");
     println!("{exercised:?}, reads served: {served}");
 }

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use synod_database::{GroupId, Job, Replicas};
+use synod_database::watch::WatchOutput;
+use synod_database::{Done, GroupId, Job, Replicas, Reply};
 use synod_machine::{Mono, Output, Worker};
 
 use super::clients::Served;
@@ -14,6 +15,8 @@ use super::shared::{Engine, Shared};
 
 /// Entries of consecutive jobs that are applied as one batch.
 const BATCH_ENTRIES_MAX: usize = 4_096;
+/// An apply that takes longer is counted as slow, as in etcd.
+const SLOW_APPLY: Duration = Duration::from_millis(100);
 
 /// Runs until the inbox is closed.
 pub fn run(mut replicas: Replicas<Engine>, inbox: &Inbox<Job>, shared: &Arc<Shared>) -> Replicas<Engine> {
@@ -22,25 +25,34 @@ pub fn run(mut replicas: Replicas<Engine>, inbox: &Inbox<Job>, shared: &Arc<Shar
     let mut out = Output::default();
     let began = Instant::now();
     let now = || Mono::from_start(began.elapsed());
+    // When to look at the store's size again; `None` once nothing has changed since the last look.
+    let mut size_due = None;
     loop {
         // With something left to do in idle moments, only look whether a job has come.
-        let deadline = more.then(Instant::now);
+        let deadline = if more { Some(Instant::now()) } else { size_due };
         if !inbox.take(&mut jobs, deadline) {
             return replicas;
         }
+        let busy = more || !jobs.is_empty();
         while let Some(job) = jobs.pop_front() {
             let job = merge(job, &mut jobs);
             let changes = matches!(job, Job::Apply { .. } | Job::Snapshot { .. });
+            let before = Instant::now();
             replicas.work(now(), job, &mut out);
             if changes && let Some(replica) = replicas.get(GroupId::default()) {
                 shared.publish(replica.view());
+                count_apply(before.elapsed(), shared);
             }
             deliver(&mut out, shared);
         }
         more = replicas.idle(now(), &mut out);
         deliver(&mut out, shared);
         if let Some(replica) = replicas.get(GroupId::default()) {
-            shared.note_size(|| replica.size_bytes());
+            let behind = i64::try_from(replica.watches_behind()).unwrap_or(i64::MAX);
+            shared.metrics.slow_watchers.set(behind);
+            if busy || size_due.is_some() {
+                size_due = shared.note_size(|| replica.size_bytes()).err();
+            }
         }
     }
 }
@@ -58,7 +70,25 @@ fn merge(job: Job, jobs: &mut VecDeque<Job>) -> Job {
     Job::Apply { group, boot, entries }
 }
 
+fn count_apply(took: Duration, shared: &Shared) {
+    shared.metrics.apply_seconds.observe(took.as_secs_f64());
+    if took > SLOW_APPLY {
+        shared.metrics.slow_applies.inc();
+    }
+}
+
 fn deliver(out: &mut Output<synod_database::Node>, shared: &Shared) {
+    for (_, reply) in &out.replies {
+        if let Reply::Watch(WatchOutput::Events { events, .. }) = reply {
+            shared.metrics.events.inc_by(events.len() as u64);
+        }
+    }
+    for done in &out.done {
+        let Done::Applied { applied, .. } = done else { continue };
+        let granted = applied.leases.iter().filter(|(_, ttl)| ttl.is_some()).count();
+        shared.metrics.leases_granted.inc_by(granted as u64);
+        shared.metrics.leases_revoked.inc_by((applied.leases.len() - granted) as u64);
+    }
     if !out.replies.is_empty() {
         shared.clients.serve(out.replies.drain(..).map(|(id, reply)| (id, Served::Reply(reply))));
     }

@@ -13,6 +13,23 @@ use crate::backend::{
     Applied, Backend, BackendError, Consistency, HashKv, Identity, LeaseTimeToLive, Member, Position, Read,
     Status, WatchStream,
 };
+use crate::metrics::Metrics;
+
+/// A proposal under way, counted for as long as its client waits.
+struct Pending<'m>(&'m Metrics);
+
+impl<'m> Pending<'m> {
+    fn new(metrics: &'m Metrics) -> Self {
+        metrics.proposals_pending.inc();
+        Pending(metrics)
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.proposals_pending.dec();
+    }
+}
 
 impl MemberBackend {
     async fn command(&self, command: Command) -> Result<Reply, BackendError> {
@@ -32,7 +49,10 @@ impl MemberBackend {
                 let command = Command::Read { query, consistency: Freshness::Linearizable };
                 match self.ask(command).await {
                     Some(Served::Read(query)) => query,
-                    Some(Served::Reply(Reply::Refused(refusal))) => return Err(refused(refusal)),
+                    Some(Served::Reply(Reply::Refused(refusal))) => {
+                        self.shared.metrics.read_indexes_failed.inc();
+                        return Err(refused(refusal));
+                    }
                     Some(Served::Reply(_)) => return Err(unexpected("an answer to a read")),
                     None => return Err(BackendError::Stopped),
                 }
@@ -74,7 +94,13 @@ impl Backend for MemberBackend {
         if grows && self.config.quota_bytes > 0 && self.shared.size_bytes() >= self.config.quota_bytes {
             return Err(BackendError::NoSpace);
         }
-        match self.command(Command::Propose(operation)).await? {
+        let metrics = &self.shared.metrics;
+        let _pending = Pending::new(metrics);
+        let answer = self.command(Command::Propose(operation)).await;
+        if answer.is_err() {
+            metrics.proposals_failed.inc();
+        }
+        match answer? {
             Reply::Applied { revision, outcome } => Ok(Applied { revision, outcome: outcome? }),
             _ => Err(unexpected("another answer than an outcome")),
         }
@@ -173,6 +199,13 @@ impl Backend for MemberBackend {
                 Ok(HashKv { hash: fold(hash), revision: current, hash_revision: revision, compacted })
             }
             _ => Err(unexpected("another answer than a hash")),
+        }
+    }
+
+    fn measure(&self, metrics: &Metrics) {
+        metrics.compact_revision.set(self.shared.view().compacted());
+        if let Some(transport) = self.transport.upgrade() {
+            metrics.observe_peers(self.config.member_id, &transport.counts());
         }
     }
 

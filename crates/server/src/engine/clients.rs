@@ -1,7 +1,7 @@
 //! Who waits for which reply.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use synod_database::{Query, Reply};
 use synod_machine::RequestId;
@@ -28,21 +28,30 @@ pub enum Waiter {
 }
 
 /// The waiting clients by request. Answers come from the core and from the apply thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Clients {
-    waiting: Mutex<HashMap<u64, Waiter>>,
+    /// `None` once the member has stopped.
+    waiting: Mutex<Option<HashMap<u64, Waiter>>>,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Clients { waiting: Mutex::new(Some(HashMap::new())) }
+    }
 }
 
 impl Clients {
-    /// Registers clients.
+    /// Registers clients; after [`Clients::close`] they are dropped, and so learn that nobody will answer.
     pub fn wait(&self, clients: impl IntoIterator<Item = (RequestId, Waiter)>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.extend(clients.into_iter().map(|(id, waiter)| (id.0, waiter)));
+        if let Some(waiting) = &mut *self.lock() {
+            waiting.extend(clients.into_iter().map(|(id, waiter)| (id.0, waiter)));
+        }
     }
 
     /// Hands out answers; one for a client that has gone, or was answered before, is dropped.
     pub fn serve(&self, answers: impl IntoIterator<Item = (RequestId, Served)>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.lock();
+        let Some(waiting) = &mut *waiting else { return };
         for (id, served) in answers {
             match (waiting.get(&id.0), served) {
                 (Some(Waiter::Watches(sink)), Served::Reply(Reply::Watch(output))) => sink.put(output),
@@ -59,11 +68,86 @@ impl Clients {
 
     /// Forgets a stream of watches.
     pub fn forget(&self, id: RequestId) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id.0);
+        if let Some(waiting) = &mut *self.lock() {
+            waiting.remove(&id.0);
+        }
     }
 
-    /// Drops all: the member has stopped.
-    pub fn clear(&self) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Drops all, and all that come later: the member has stopped.
+    pub fn close(&self) {
+        self.lock().take();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<u64, Waiter>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_database::watch::WatchOutput;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn once() -> (Waiter, oneshot::Receiver<Served>) {
+        let (client, answer) = oneshot::channel();
+        (Waiter::Once(client), answer)
+    }
+
+    fn completed(id: u64) -> [(RequestId, Served); 1] {
+        [(RequestId(id), Served::Reply(Reply::Completed))]
+    }
+
+    #[test]
+    fn each_client_gets_its_answer_once() {
+        let clients = Clients::default();
+        let ((first, mut first_answer), (second, mut second_answer)) = (once(), once());
+        clients.wait([(RequestId(1), first), (RequestId(2), second)]);
+        clients.serve(completed(2));
+        clients.serve(completed(2));
+        assert!(matches!(second_answer.try_recv(), Ok(Served::Reply(Reply::Completed))));
+        assert_eq!(first_answer.try_recv().unwrap_err(), oneshot::error::TryRecvError::Empty);
+        clients.serve([(RequestId(1), Served::Read(Query::Revision))]);
+        assert!(matches!(first_answer.try_recv(), Ok(Served::Read(Query::Revision))));
+    }
+
+    #[test]
+    fn an_answer_to_nobody_is_dropped() {
+        let clients = Clients::default();
+        let (gone, answer) = once();
+        drop(answer);
+        clients.wait([(RequestId(1), gone)]);
+        clients.serve(completed(1));
+        clients.serve(completed(7));
+    }
+
+    #[test]
+    fn a_stream_gets_every_output_until_it_is_forgotten() {
+        let clients = Clients::default();
+        let (outputs, mut taken) = mpsc::unbounded_channel();
+        let stream = RequestId(u64::MAX);
+        clients.wait([(stream, Waiter::Watches(Arc::new(WatchSink::new(outputs))))]);
+        let output = |revision| WatchOutput::Created { id: 0, revision };
+        let serve = |revision| clients.serve([(stream, Served::Reply(Reply::Watch(output(revision))))]);
+        serve(1);
+        serve(2);
+        clients.forget(stream);
+        serve(3);
+        let told: Vec<WatchOutput> = std::iter::from_fn(|| taken.try_recv().ok()).collect();
+        assert_eq!(told, [output(1), output(2)]);
+    }
+
+    #[test]
+    fn after_the_end_nobody_waits_in_vain() {
+        let clients = Clients::default();
+        let ((early, mut early_answer), (late, mut late_answer)) = (once(), once());
+        clients.wait([(RequestId(1), early)]);
+        clients.close();
+        clients.wait([(RequestId(2), late)]);
+        clients.serve(completed(2));
+        for answer in [&mut early_answer, &mut late_answer] {
+            assert_eq!(answer.try_recv().unwrap_err(), oneshot::error::TryRecvError::Closed);
+        }
     }
 }

@@ -26,9 +26,21 @@ pub enum CoreInput {
     /// From a client of this node.
     Client(ClientCommand),
     /// From a peer; the permit is let go when it was dealt with.
-    Frame { from: NodeId, message: Message, permit: Permit },
+    Frame {
+        /// Which; the transport vouches for it.
+        from: NodeId,
+        /// What it says.
+        message: Message,
+        /// Its share of the bytes that may wait from that peer.
+        permit: Permit,
+    },
     /// A peer's link came up or went down.
-    Link { peer: NodeId, up: bool },
+    Link {
+        /// Which.
+        peer: NodeId,
+        /// Whether it is up now.
+        up: bool,
+    },
     /// The disk has everything up to this ticket.
     Durable(Ticket),
     /// The replicas have done something.
@@ -38,7 +50,9 @@ pub enum CoreInput {
 /// A command and who waits for its answer.
 #[derive(Debug)]
 pub struct ClientCommand {
+    /// What is asked.
     pub command: Command,
+    /// Whom to answer, if someone wants to hear.
     pub waiter: Option<Waiter>,
 }
 
@@ -194,7 +208,7 @@ impl Core {
             // The client's own task reads: the view that is published has come as far as the machine demands.
             Effect::Work(Job::Read { id, query, .. }) => self.served.push((id, Served::Read(query))),
             Effect::Work(job) => self.jobs.push(job),
-            Effect::Note { .. } => {}
+            Effect::Note { name, value } => self.shared.metrics.note(name, value),
         }
     }
 
@@ -203,10 +217,11 @@ impl Core {
             Event::Role { role, term, leader, .. } => {
                 let was = self.shared.standing().leader;
                 self.shared.set_standing(|standing| {
-                    (standing.role, standing.term) = (role, term.0);
-                    standing.leader_changes += u64::from(leader.is_some() && leader != was);
-                    standing.leader = leader;
+                    (standing.role, standing.term, standing.leader) = (role, term.0, leader);
                 });
+                if leader.is_some() && leader != was {
+                    self.shared.metrics.leader_changes.inc();
+                }
                 let leader = leader.map_or_else(|| "none".to_owned(), |leader| format!("{:x}", leader.0));
                 tracing::info!(member = format!("{:x}", self.me.0), ?role, term = term.0, leader, "role");
             }
@@ -236,9 +251,9 @@ impl Core {
 
     fn publish(&self) {
         if let Some(shard) = self.node.shard(synod_database::GroupId::default()) {
-            let (committed, last) = (shard.raft().commit().0, shard.raft().last_index().0);
+            let committed = shard.raft().commit().0;
             self.shared.set_standing(|standing| {
-                (standing.committed, standing.applied, standing.last) = (committed, shard.applied().0, last);
+                (standing.committed, standing.applied) = (committed, shard.applied().0);
             });
         }
     }

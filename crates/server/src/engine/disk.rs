@@ -19,9 +19,17 @@ const SETTLE_AFTER: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub enum DiskWork {
     /// Append these; their tickets count on from `first`.
-    Append { first: Ticket, writes: Vec<Bytes> },
+    Append {
+        /// Of the first write.
+        first: Ticket,
+        /// Encoded, in the order of their tickets.
+        writes: Vec<Bytes>,
+    },
     /// Let go of what is older, once all that was asked for before is durable.
-    Forget { before: Ticket },
+    Forget {
+        /// The oldest ticket to keep.
+        before: Ticket,
+    },
 }
 
 /// Runs until the inbox is closed, or the log fails.
@@ -48,6 +56,8 @@ pub fn run(mut log: Log, inbox: &Inbox<DiskWork>, shared: &Arc<Shared>) -> Resul
                 DiskWork::Append { first, writes } => {
                     assert_eq!(log.next_number().0, first.0, "a ticket is its record's number");
                     append(&mut log, &writes)?;
+                    let bytes: usize = writes.iter().map(|write| frame_bytes(write.len())).sum();
+                    shared.metrics.wal_write_bytes.inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
                     last = Some(Ticket(log.next_number().0 - 1));
                 }
                 DiskWork::Forget { before } => forget = Some(before),
@@ -56,7 +66,7 @@ pub fn run(mut log: Log, inbox: &Inbox<DiskWork>, shared: &Arc<Shared>) -> Resul
         if let Some(last) = last {
             let began = Instant::now();
             log.sync()?;
-            shared.metrics.fsync(began.elapsed());
+            shared.metrics.wal_fsync_seconds.observe(began.elapsed().as_secs_f64());
             settled = false;
             shared.core.push(super::core::CoreInput::Durable(last));
         }

@@ -47,11 +47,6 @@ impl<T> Inbox<T> {
         true
     }
 
-    /// How many items wait.
-    pub fn len(&self) -> usize {
-        self.lock().items.len()
-    }
-
     /// Moves all that waits into `items`, which must be empty; waits for something until `deadline`, for ever without one.
     /// `false` once the inbox is closed and empty.
     pub fn take(&self, items: &mut VecDeque<T>, deadline: Option<Instant>) -> bool {
@@ -88,5 +83,76 @@ impl<T> Inbox<T> {
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_reader_takes_all_that_waits_in_order() {
+        let inbox = Inbox::default();
+        assert!(inbox.push(1));
+        assert!(inbox.extend([2, 3]));
+        let mut items = VecDeque::new();
+        assert!(inbox.take(&mut items, None));
+        assert_eq!(items, [1, 2, 3]);
+    }
+
+    #[test]
+    fn at_its_deadline_the_reader_gets_nothing_and_may_come_again() {
+        let inbox: Inbox<u32> = Inbox::default();
+        let mut items = VecDeque::new();
+        assert!(inbox.take(&mut items, Some(Instant::now())));
+        assert!(inbox.take(&mut items, Some(Instant::now() + Duration::from_millis(1))));
+        assert!(items.is_empty());
+        inbox.push(7);
+        assert!(inbox.take(&mut items, Some(Instant::now())));
+        assert_eq!(items, [7]);
+    }
+
+    #[test]
+    fn what_waits_is_handed_out_before_the_end() {
+        let inbox = Inbox::default();
+        inbox.push(1);
+        inbox.close();
+        assert!(!inbox.push(2), "nothing comes in after the end");
+        let mut items = VecDeque::new();
+        assert!(inbox.take(&mut items, None));
+        assert_eq!(items, [1]);
+        items.clear();
+        assert!(!inbox.take(&mut items, None));
+    }
+
+    #[test]
+    fn a_reader_that_sleeps_is_woken_by_items_and_by_the_end() {
+        const WRITERS: usize = 4;
+        const ITEMS: usize = 1_000;
+        let inbox = Inbox::default();
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let (mut next, mut items) = ([0; WRITERS], VecDeque::new());
+                while inbox.take(&mut items, None) {
+                    for (writer, item) in items.drain(..) {
+                        assert_eq!(item, next[writer], "one writer's items keep their order");
+                        next[writer] += 1;
+                    }
+                }
+                next
+            });
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let inbox = &inbox;
+                    scope.spawn(move || (0..ITEMS).for_each(|item| assert!(inbox.push((writer, item)))))
+                })
+                .collect();
+            writers.into_iter().for_each(|writer| writer.join().unwrap());
+            inbox.close();
+            assert_eq!(reader.join().unwrap(), [ITEMS; WRITERS]);
+        });
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -25,8 +25,10 @@ use tokio::sync::oneshot;
 use super::clients::{Served, Waiter};
 use super::core::{ClientCommand, Core, CoreInput};
 use super::shared::{Engine, Shared};
+use super::timed::TimedKv;
 use super::{apply, disk};
 use crate::backend::{Identity, Member as MemberInfo};
+use crate::metrics::Metrics;
 
 /// How long a stopping leader waits for its successor.
 const HANDOVER_TIME: Duration = Duration::from_millis(1_000);
@@ -141,11 +143,30 @@ pub enum StartError {
 }
 
 /// A running member. The API's side of it is [`Member::backend`].
+///
+/// [`Member::stop`] ends it in good order. Dropping it ends it at once, as a crash would, and waits for its threads.
 pub struct Member {
     config: Arc<MemberConfig>,
     shared: Arc<Shared>,
     transport: Arc<Transport>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
+}
+
+/// A member's threads. Dropping them stops the member where it stands, as far as that can be done from within its process:
+/// nothing more is made durable than what was, nobody is told, and when the drop returns the directory is free.
+struct Threads {
+    shared: Arc<Shared>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.shared.stop();
+        for handle in self.handles.drain(..) {
+            // A thread that panicked has said so through `failure`.
+            let _ = handle.join();
+        }
+    }
 }
 
 /// The API's side of a member.
@@ -153,7 +174,8 @@ pub struct Member {
 pub struct MemberBackend {
     pub(super) config: Arc<MemberConfig>,
     pub(super) shared: Arc<Shared>,
-    pub(super) transport: Arc<Transport>,
+    /// Not kept alive by clients that are still being served: the port is free as soon as the member has ended.
+    pub(super) transport: Weak<Transport>,
 }
 
 impl Member {
@@ -161,7 +183,11 @@ impl Member {
     ///
     /// # Errors
     /// [`StartError`]; nothing keeps running.
-    pub fn start(config: MemberConfig, runtime: &Handle) -> Result<Member, StartError> {
+    pub fn start(
+        config: MemberConfig,
+        metrics: Arc<Metrics>,
+        runtime: &Handle,
+    ) -> Result<Member, StartError> {
         let config = Arc::new(config);
         let me = NodeId(config.member_id);
         let group = GroupId::default();
@@ -186,6 +212,7 @@ impl Member {
 
         let options = FjallOptions { cache_bytes: config.cache_bytes, ..FjallOptions::default() };
         let engine = FjallKv::open(&directory.join("store"), options)?;
+        let engine = TimedKv::new(engine, metrics.backend_commit_seconds.clone());
         let voters: BTreeSet<NodeId> = config.members.iter().map(|member| NodeId(member.id)).collect();
         let bootstrap = raft::Configuration { voters, ..raft::Configuration::default() };
         let mut replica_config = ReplicaConfig::new(me, group, bootstrap);
@@ -200,22 +227,24 @@ impl Member {
 
         let shard = ShardConfig::new(consensus(&config)?);
         let node = Node::new(NodeConfig { me, groups: vec![(group, shard, boot)] });
-        let shared = Arc::new(Shared::new(replica.view(), runtime.clone()));
-        shared.note_size(|| replica.size_bytes());
+        let shared = Arc::new(Shared::new(replica.view(), metrics, runtime.clone()));
+        let _ = shared.note_size(|| replica.size_bytes());
         let transport = Arc::new(start_transport(&config, &shared, runtime)?);
 
         let core = Core::new(node, Arc::clone(&shared), Arc::clone(&transport), next);
         let replicas = Replicas::new([(group, replica)]);
-        let mut member = Member { config, shared, transport, threads: Vec::new() };
+        let threads = Threads { shared: Arc::clone(&shared), handles: Vec::new() };
+        let mut member = Member { config, shared, transport, threads };
+        // First of all: at its end it ends the others.
+        member.spawn("synod-core", move |_| {
+            core.run(saved);
+            Ok(())
+        })?;
         member.spawn("synod-disk", move |shared| {
             disk::run(log, &shared.disk, shared).map_err(|e| e.to_string())
         })?;
         member.spawn("synod-apply", move |shared| {
             drop(apply::run(replicas, &shared.apply, shared));
-            Ok(())
-        })?;
-        member.spawn("synod-core", move |_| {
-            core.run(saved);
             Ok(())
         })?;
         runtime.spawn(publish(member.backend()));
@@ -227,7 +256,7 @@ impl Member {
         MemberBackend {
             config: Arc::clone(&self.config),
             shared: Arc::clone(&self.shared),
-            transport: Arc::clone(&self.transport),
+            transport: Arc::downgrade(&self.transport),
         }
     }
 
@@ -254,21 +283,13 @@ impl Member {
     }
 
     /// Makes what it has durable, and ends.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
         let backend = self.backend();
         // A store that is not made durable now is brought up to date from the log at the next start.
         let _ = tokio::time::timeout(HANDOVER_TIME, backend.ask(Command::Persist)).await;
-        self.shared.stop();
-        let threads = std::mem::take(&mut self.threads);
-        let joined = tokio::task::spawn_blocking(move || {
-            for thread in threads {
-                // A thread that panicked has said so through `failed`.
-                let _ = thread.join();
-            }
-        });
-        let _ = joined.await;
         drop(backend);
-        let Member { transport, .. } = self;
+        let Member { transport, threads, .. } = self;
+        let _ = tokio::task::spawn_blocking(move || drop(threads)).await;
         if let Some(transport) = Arc::into_inner(transport) {
             transport.shutdown().await;
         }
@@ -292,7 +313,7 @@ impl Member {
             shared.disk.close();
             shared.apply.close();
         });
-        self.threads.push(thread.map_err(StartError::Thread)?);
+        self.threads.handles.push(thread.map_err(StartError::Thread)?);
         Ok(())
     }
 }
@@ -327,7 +348,8 @@ impl MemberBackend {
             return None;
         }
         let others = self.config.members.iter().map(|member| member.id).filter(|id| *id != me);
-        others.max_by_key(|id| self.transport.credit(*id).bytes).map(NodeId)
+        let transport = self.transport.upgrade()?;
+        others.max_by_key(|id| transport.credit(*id).bytes).map(NodeId)
     }
 
     /// The members with what they published.

@@ -29,6 +29,7 @@ mod disk;
 mod inbox;
 mod member;
 mod shared;
+mod timed;
 mod timers;
 mod watches;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use synod_database::{Job, raft};
 use synod_machine::{NodeId, RequestId};
-use synod_storage::kv::{FjallKv, Kv};
+use synod_storage::kv::Kv;
 use synod_storage::mvcc::View;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -15,10 +15,12 @@ use super::clients::Clients;
 use super::core::CoreInput;
 use super::disk::DiskWork;
 use super::inbox::Inbox;
+use super::timed::TimedKv;
 use super::watches::stream_id;
+use crate::metrics::Metrics;
 
 /// The engine of a real node.
-pub type Engine = FjallKv;
+pub type Engine = TimedKv;
 /// What its readers see.
 pub type StoreView = View<<Engine as Kv>::Snapshot>;
 
@@ -27,11 +29,17 @@ const SIZE_EVERY: Duration = Duration::from_secs(1);
 
 /// Queues, waiting clients, and what is published for readers.
 pub struct Shared {
+    /// For the core thread.
     pub core: Inbox<CoreInput>,
+    /// For the disk thread.
     pub disk: Inbox<DiskWork>,
+    /// For the apply thread.
     pub apply: Inbox<Job>,
+    /// Who waits for an answer.
     pub clients: Clients,
-    pub metrics: EngineMetrics,
+    /// What the threads count.
+    pub metrics: Arc<Metrics>,
+    /// Where tasks run.
     pub runtime: Handle,
     view: RwLock<Arc<StoreView>>,
     standing: RwLock<Standing>,
@@ -44,42 +52,29 @@ pub struct Shared {
 /// Where the member stands, as the core sees it.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
+    /// Its part in the group.
     pub role: raft::Role,
+    /// The newest term that it has seen.
     pub term: u64,
+    /// That term's leader, once it is known.
     pub leader: Option<NodeId>,
+    /// Index of the last entry known to be committed.
     pub committed: u64,
+    /// Index of the last entry applied here.
     pub applied: u64,
-    pub last: u64,
+    /// Whether it follows without a vote.
     pub learner: bool,
-    /// Times that another leader came up.
-    pub leader_changes: u64,
-}
-
-/// What the engine counts.
-#[derive(Debug, Default)]
-pub struct EngineMetrics {
-    pub fsyncs: AtomicU64,
-    pub fsync_nanos: AtomicU64,
-    pub proposals_pending: AtomicU64,
-}
-
-impl EngineMetrics {
-    /// One sync of the log.
-    pub fn fsync(&self, took: Duration) {
-        self.fsyncs.fetch_add(1, Ordering::Relaxed);
-        self.fsync_nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
-    }
 }
 
 impl Shared {
     /// Shared state around the store as it is at the start.
-    pub fn new(view: StoreView, runtime: Handle) -> Shared {
+    pub fn new(view: StoreView, metrics: Arc<Metrics>, runtime: Handle) -> Shared {
         Shared {
             core: Inbox::default(),
             disk: Inbox::default(),
             apply: Inbox::default(),
             clients: Clients::default(),
-            metrics: EngineMetrics::default(),
+            metrics,
             runtime,
             view: RwLock::new(Arc::new(view)),
             standing: RwLock::default(),
@@ -120,13 +115,17 @@ impl Shared {
         self.size_bytes.load(Ordering::Relaxed)
     }
 
-    /// Looks at the store's size, if it was not looked at of late.
-    pub fn note_size(&self, size: impl FnOnce() -> u64) {
+    /// Looks at the store's size, if it was not looked at of late; gives the moment from which it may be looked at again,
+    /// if it was.
+    pub fn note_size(&self, size: impl FnOnce() -> u64) -> Result<(), Instant> {
         let mut taken = self.size_taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.is_none_or(|at| at.elapsed() >= SIZE_EVERY) {
-            *taken = Some(Instant::now());
-            self.size_bytes.store(size(), Ordering::Relaxed);
+        let again = taken.map(|at| at + SIZE_EVERY);
+        if let Some(again) = again.filter(|again| *again > Instant::now()) {
+            return Err(again);
         }
+        *taken = Some(Instant::now());
+        self.size_bytes.store(size(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// The member has failed; the first reason stays.
@@ -149,6 +148,6 @@ impl Shared {
     /// Ends the threads, when they have done what waits.
     pub fn stop(&self) {
         self.core.close();
-        self.clients.clear();
+        self.clients.close();
     }
 }

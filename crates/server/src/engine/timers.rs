@@ -47,3 +47,50 @@ impl<T: Ord + Clone> Timers<T> {
         Some(timer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(millis: u64) -> Mono {
+        Mono::from_start(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn deadlines_pass_in_the_order_of_time() {
+        let mut timers = Timers::default();
+        for (name, time) in [("c", 30), ("a", 10), ("b", 20), ("z", 10)] {
+            timers.arm(name, at(time));
+        }
+        assert_eq!(timers.next(), Some(at(10)));
+        assert_eq!(timers.pop_due(at(9)), None);
+        let mut passed = Vec::new();
+        while let Some(timer) = timers.pop_due(at(20)) {
+            passed.push(timer);
+        }
+        assert_eq!(passed, ["a", "z", "b"]);
+        assert_eq!(timers.next(), Some(at(30)));
+    }
+
+    #[test]
+    fn a_name_has_one_deadline_the_newest() {
+        let mut timers = Timers::default();
+        timers.arm("a", at(10));
+        timers.arm("a", at(30));
+        assert_eq!(timers.pop_due(at(20)), None, "the earlier deadline was replaced");
+        timers.arm("a", at(5));
+        assert_eq!(timers.pop_due(at(20)), Some("a"));
+        assert_eq!(timers.pop_due(at(99)), None, "it passes once");
+    }
+
+    #[test]
+    fn what_was_disarmed_never_passes() {
+        let mut timers = Timers::default();
+        timers.arm("a", at(10));
+        timers.disarm(&"a");
+        timers.disarm(&"never armed");
+        assert_eq!((timers.next(), timers.pop_due(at(99))), (None, None));
+    }
+}

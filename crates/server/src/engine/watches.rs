@@ -25,6 +25,11 @@ pub struct WatchSink {
 }
 
 impl WatchSink {
+    /// A sink whose other end is `outputs`.
+    pub fn new(outputs: mpsc::UnboundedSender<WatchOutput>) -> Self {
+        WatchSink { outputs }
+    }
+
     /// Takes one; after the stream's end it is dropped.
     pub fn put(&self, output: WatchOutput) {
         let _ = self.outputs.send(output);
@@ -46,7 +51,7 @@ async fn pump(
 ) {
     let (hub, mut from_hub) = mpsc::unbounded_channel();
     let stream = shared.next_stream();
-    shared.clients.wait([(stream, Waiter::Watches(Arc::new(WatchSink { outputs: hub })))]);
+    shared.clients.wait([(stream, Waiter::Watches(Arc::new(WatchSink::new(hub))))]);
     let mut taken = 0;
     loop {
         tokio::select! {

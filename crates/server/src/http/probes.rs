@@ -141,6 +141,7 @@ async fn checks<B: Backend>(edge: &Edge<B>, all: &[Check], rest: &str, uri: &Uri
 
 async fn metrics<B: Backend>(edge: &Edge<B>) -> Response<ResponseBody> {
     let status = timeout(edge.limits.probe_timeout, edge.backend.status()).await.ok().and_then(Result::ok);
+    edge.backend.measure(&edge.metrics);
     edge.metrics.observe(edge.backend.identity(), edge.backend.position(), status.as_ref());
     text(StatusCode::OK, CONTENT_TYPE, edge.metrics.expose())
 }

@@ -294,6 +294,9 @@ impl Default for State {
     }
 }
 
+/// No store comes this far in a million changes a second for a hundred thousand years; what says so is damaged.
+const REVISION_MAX: Revision = 1 << 62;
+
 impl State {
     pub fn encode(&self) -> Bytes {
         let mut out = vec![FORMAT];
@@ -318,7 +321,7 @@ impl State {
             },
         };
         decoder.finish()?;
-        let sound = state.revision >= 1
+        let sound = (1..=REVISION_MAX).contains(&state.revision)
             && (0..=state.revision).contains(&state.compacted)
             && (0..=state.compacted + 1).contains(&state.swept.main);
         if sound { Ok(state) } else { Err(DecodeError::OutOfRange { what: "the store's state" }) }

@@ -69,13 +69,11 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
 
 /// Runs the cluster until the process is told to stop.
 fn start(config: DevConfig) -> Result<Exit, Failure> {
-    serving::log(LogLevel::Warn);
+    // Members that come up one after the other are no news here.
+    serving::log(LogLevel::Error);
     let began = Instant::now();
     serving::runtime()?.block_on(async {
-        let mut members = Vec::new();
-        for member in &config.members {
-            members.push((member.name.clone(), serving::start(member).await?));
-        }
+        let members = serving::start_all(&config.members).await?;
         let backends: Vec<_> = members.iter().map(|(_, running)| running.backend()).collect();
         // Ready means that a linearizable read is answered, not that ports are open.
         for backend in &backends {

@@ -214,7 +214,8 @@ impl Raft {
     }
 
     pub(super) fn on_appended(&mut self, cx: &Context<'_>, from: NodeId, matched: Index, fx: &mut Fx) {
-        if matched > self.log.last().index {
+        // Who led in this term and crashed may have lost what a follower still acknowledges: only at a leader is it nonsense.
+        if self.is_leader() && matched > self.log.last().index {
             fx.note("raft.nonsense", 1);
             return;
         }

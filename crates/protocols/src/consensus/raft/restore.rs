@@ -100,6 +100,14 @@ impl Raft {
             // Nobody else could lead: there is nothing to wait for.
             fx.arm(Timer::Election, core::time::Duration::ZERO..=core::time::Duration::ZERO);
             self.doubt();
+        } else if let Some(most) = self.config.suspicion
+            && self.config.pre_vote
+            && self.config.lease_drift_ppm.is_none()
+            && self.may_stand()
+        {
+            // It knows of no leader: it asks soon whether it could lead. Where there is one, the others say no, and nothing happened.
+            fx.arm(Timer::Election, most / 4..=most);
+            self.doubt();
         } else {
             self.arm_election(cx, fx);
         }

@@ -76,15 +76,14 @@ impl Raft {
             return;
         };
         let Mode::Snapshot(transfer) = &mut progress.mode else { return };
-        let wanted =
-            transfer.cursor == chunk.cursor && transfer.point.as_ref().is_none_or(|known| *known == point);
-        if !transfer.reading || !wanted {
+        if !transfer.reading || transfer.cursor != chunk.cursor {
             // An answer to an earlier wish.
             return;
         }
         transfer.reading = false;
-        if point.index < base {
-            // What follows it is gone: it would only lead to another snapshot.
+        if point.index < base || transfer.point.as_ref().is_some_and(|known| *known != point) {
+            // What follows it is gone, and it would only lead to another snapshot; or the worker began another one since, as it was
+            // asked to in an earlier reign of this node, and the pieces do not fit. The retry begins anew.
             *transfer = Transfer::default();
             return;
         }

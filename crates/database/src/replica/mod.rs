@@ -1,15 +1,22 @@
 //! One group's replica at one node: the store, the sessions, the watches.
+//!
+//! It does what it is told, in order, and answers the clients of its own node. Everything it holds apart from watches stands in the
+//! store ([`kept`]), is written with the data in one batch, and travels with snapshots ([`snapshots`]): a replica that
+//! starts from its engine, or from another's snapshot, goes on as if it had applied every entry itself.
+//!
+//! Nothing is told to anyone, client, watcher or machine, before it is visible to readers.
+
+mod kept;
+mod snapshots;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
 use synod_machine::{NodeId, Output, RequestId};
-use synod_protocols::consensus::raft::{self, Index, Payload, SnapshotPoint, Term};
-use synod_storage::kv::{Kv, Reader};
+use synod_protocols::consensus::raft::{self, Index, Payload, SnapshotPoint};
+use synod_storage::kv::Kv;
 use synod_storage::mvcc::{
-    Event, Events, Installer, LeaseId, Operation, Outcome, Revision, SnapshotCursor, Store, StoreError,
-    Sweep, View,
+    Event, Events, Installer, LeaseId, Operation, Outcome, Revision, Store, StoreError, Sweep, View,
 };
 
 use crate::proposal::{Change, Envelope};
@@ -17,10 +24,9 @@ use crate::session::Sessions;
 use crate::watch::{Hub, HubOutput, WatchControl};
 use crate::{Applied, Attributes, Done, Flaws, GroupId, Job, Node, Reply, ShardBoot, query};
 
-/// Names of what the replica keeps in the store beside keys: it travels with snapshots and changes with the data.
-const META_POINT: &[u8] = b"point";
-const META_SESSIONS: &[u8] = b"sessions";
-const META_MEMBERS: &[u8] = b"members";
+use self::kept::{META_MEMBERS, META_POINT, META_SESSIONS};
+
+pub(crate) use self::kept::members_of;
 
 /// Outputs made from history before other work gets its turn.
 const CATCH_UP_OUTPUTS_MAX: usize = 64;
@@ -28,7 +34,9 @@ const CATCH_UP_OUTPUTS_MAX: usize = 64;
 /// Limits of a replica.
 #[derive(Clone, Debug)]
 pub struct ReplicaConfig {
+    /// The node it lives at: it answers the clients that wait there.
     pub me: NodeId,
+    /// Whose state it holds.
     pub group: GroupId,
     /// Entries applied before the engine is asked to make them durable; the log holds them until then.
     pub persist_entries: u64,
@@ -141,6 +149,11 @@ impl<K: Kv> Replica<K> {
     /// Bytes that the engine takes.
     pub fn size_bytes(&self) -> u64 {
         self.store.size_bytes()
+    }
+
+    /// How many watches have not caught up.
+    pub fn watches_behind(&self) -> usize {
+        self.hub.behind()
     }
 
     /// Does one job.
@@ -264,7 +277,7 @@ impl<K: Kv> Replica<K> {
         match change {
             Change::Publish(attributes) => {
                 self.members.insert(attributes.member, attributes);
-                self.store.set_meta(META_MEMBERS, Some(encode_members(&self.members)));
+                self.store.set_meta(META_MEMBERS, Some(kept::encode_members(&self.members)));
                 Reply::Completed
             }
             Change::Store(operation) => {
@@ -294,7 +307,7 @@ impl<K: Kv> Replica<K> {
         if self.store.applied_index() < self.point.index.0 {
             self.store.skip(self.point.index.0);
         }
-        self.store.set_meta(META_POINT, Some(encode_point(&self.point)));
+        self.store.set_meta(META_POINT, Some(kept::encode_point(&self.point)));
         self.store.set_meta(META_SESSIONS, Some(self.sessions.encode()));
         expect_engine(self.store.flush());
     }
@@ -312,109 +325,20 @@ impl<K: Kv> Replica<K> {
         tell(outputs, out);
     }
 
-    // ---- snapshots ----
-
-    fn snapshot(&mut self, job: raft::Job, out: &mut Output<Node>) {
-        let done = match job {
-            raft::Job::Release { peer } => {
-                self.outgoing.remove(&peer);
-                return;
-            }
-            raft::Job::Read { peer, point, cursor } => self.read_chunk(peer, point, cursor),
-            raft::Job::Install { point, chunk, .. } => self.install_chunk(point, chunk, out),
-        };
-        out.done(Done::Snapshot { group: self.config.group, done });
-    }
-
-    fn read_chunk(&mut self, peer: NodeId, point: Option<SnapshotPoint>, cursor: Bytes) -> raft::Done {
-        if cursor.is_empty() {
-            if self.config.flaws.snapshot_without_sessions {
-                self.store.set_meta(META_SESSIONS, Some(Sessions::default().encode()));
-                expect_engine(self.store.flush());
-            }
-            self.outgoing.insert(peer, (self.point.clone(), self.store.view()));
-            if self.config.flaws.snapshot_without_sessions {
-                self.flush();
-            }
-        }
-        let Some((held, view)) = self.outgoing.get(&peer) else { return raft::Done::Unreadable { peer } };
-        if !cursor.is_empty() && point.as_ref() != Some(held) {
-            return raft::Done::Unreadable { peer };
-        }
-        let place = if cursor.is_empty() {
-            Ok(SnapshotCursor::default())
-        } else {
-            SnapshotCursor::decode(cursor.clone())
-        };
-        match place.map(|place| view.snapshot_chunk(&place, self.config.chunk_bytes)) {
-            Ok(Ok(chunk)) => {
-                let next = chunk.next.map(|next| next.encode());
-                let chunk = raft::Chunk { cursor, next, data: chunk.bytes };
-                raft::Done::Read { peer, point: held.clone(), chunk }
-            }
-            _ => raft::Done::Unreadable { peer },
-        }
-    }
-
-    fn install_chunk(
-        &mut self,
-        point: SnapshotPoint,
-        chunk: raft::Chunk,
-        out: &mut Output<Node>,
-    ) -> raft::Done {
-        if chunk.cursor.is_empty() {
-            let installer = expect_engine(self.store.begin_install());
-            self.incoming = Some((point.clone(), installer));
-        }
-        let Some((_, installer)) = self.incoming.as_mut().filter(|(held, _)| *held == point) else {
-            return raft::Done::Uninstallable { point };
-        };
-        let expected = installer.cursor().encode();
-        if !chunk.cursor.is_empty() && chunk.cursor != expected {
-            // A piece that came twice, or too early: say what is needed.
-            return raft::Done::Installed { point, next: Some(expected) };
-        }
-        match installer.accept(&chunk.data) {
-            Ok(false) => {
-                let next = Some(installer.cursor().encode());
-                return raft::Done::Installed { point, next };
-            }
-            Ok(true) => {}
-            Err(_) => {
-                self.incoming = None;
-                return raft::Done::Uninstallable { point };
-            }
-        }
-        let Some((_, installer)) = self.incoming.take() else { return raft::Done::Uninstallable { point } };
-        let seen = self.store.revision();
-        if self.store.install(installer).is_err() {
-            return raft::Done::Uninstallable { point };
-        }
-        expect_engine(self.load());
-        assert!(self.point == point, "expected the snapshot of {point:?}, found that of {:?}", self.point);
-        if !self.config.flaws.watch_skips_snapshot {
-            self.hub.replaced(seen);
-        }
-        self.unpersisted = Unpersisted::default();
-        self.compacting = true;
-        let leases = expect_engine(self.leases());
-        out.done(Done::Restored { group: self.config.group, leases });
-        raft::Done::Installed { point, next: None }
-    }
-
-    // ---- what the store keeps for us ----
-
     fn load(&mut self) -> Result<(), StoreError> {
         let damaged = |what: &str| StoreError::Engine(format!("the store's {what} are not of this version"));
         if let Some(bytes) = self.store.meta(META_POINT)? {
-            self.point = decode_point(bytes).ok_or_else(|| damaged("log position and membership"))?;
+            self.point = kept::decode_point(bytes).ok_or_else(|| damaged("log position and membership"))?;
         }
-        if let Some(bytes) = self.store.meta(META_SESSIONS)? {
-            self.sessions = Sessions::decode(bytes).ok_or_else(|| damaged("sessions"))?;
-        }
-        if let Some(bytes) = self.store.meta(META_MEMBERS)? {
-            self.members = decode_members(bytes).ok_or_else(|| damaged("members"))?;
-        }
+        // What an installed snapshot does not have is gone: another replica's state is not mixed with this one's.
+        self.sessions = match self.store.meta(META_SESSIONS)? {
+            Some(bytes) => Sessions::decode(bytes).ok_or_else(|| damaged("sessions"))?,
+            None => Sessions::default(),
+        };
+        self.members = match self.store.meta(META_MEMBERS)? {
+            Some(bytes) => kept::decode_members(bytes).ok_or_else(|| damaged("members"))?,
+            None => BTreeMap::new(),
+        };
         Ok(())
     }
 
@@ -422,12 +346,6 @@ impl<K: Kv> Replica<K> {
         let leases = self.store.view().leases()?;
         Ok(leases.into_iter().map(|(id, ttl)| (id, seconds(ttl))).collect())
     }
-}
-
-/// The members that a store's view knows of.
-pub(crate) fn members_of<S: Reader>(view: &View<S>) -> Result<Vec<Attributes>, StoreError> {
-    let bytes = view.meta(META_MEMBERS)?;
-    Ok(bytes.and_then(decode_members).unwrap_or_default().into_values().collect())
 }
 
 fn seconds(ttl: i64) -> Duration {
@@ -445,45 +363,4 @@ fn tell(outputs: HubOutput, out: &mut Output<Node>) {
     for (stream, output) in outputs {
         out.reply(stream, Reply::Watch(output));
     }
-}
-
-fn encode_point(point: &SnapshotPoint) -> Bytes {
-    let mut out = BytesMut::new();
-    out.put_u64_le(point.index.0);
-    out.put_u64_le(point.term.0);
-    let raft::Configuration { voters, outgoing, learners } = &point.configuration;
-    for nodes in [voters, outgoing, learners] {
-        out.put_u32_le(nodes.len() as u32);
-        for node in nodes {
-            out.put_u64_le(node.0);
-        }
-    }
-    out.freeze()
-}
-
-fn decode_point(mut bytes: Bytes) -> Option<SnapshotPoint> {
-    let index = Index(bytes.try_get_u64_le().ok()?);
-    let term = Term(bytes.try_get_u64_le().ok()?);
-    let mut nodes = || {
-        let count = bytes.try_get_u32_le().ok()?;
-        (0..count).map(|_| bytes.try_get_u64_le().ok().map(NodeId)).collect::<Option<_>>()
-    };
-    let configuration = raft::Configuration { voters: nodes()?, outgoing: nodes()?, learners: nodes()? };
-    Some(SnapshotPoint { index, term, configuration })
-}
-
-fn encode_members(members: &BTreeMap<NodeId, Attributes>) -> Bytes {
-    let mut out = BytesMut::new();
-    out.put_u32_le(members.len() as u32);
-    for attributes in members.values() {
-        attributes.encode(&mut out);
-    }
-    out.freeze()
-}
-
-fn decode_members(mut bytes: Bytes) -> Option<BTreeMap<NodeId, Attributes>> {
-    let count = bytes.try_get_u32_le().ok()?;
-    (0..count)
-        .map(|_| Attributes::decode(&mut bytes).map(|attributes| (attributes.member, attributes)))
-        .collect()
 }

@@ -1,0 +1,283 @@
+//! Judging what clients are answered.
+//!
+//! What can be judged when an answer arrives is judged at once, so that a finding is near its cause: an acknowledged change must be what the oracle
+//! applied, a linearizable read must know what anybody knew when it was asked, a node's own state does not go back within a life. At the end of a
+//! run all answers together are put before the checkers, whose model of the store is their own.
+
+use std::time::Duration;
+
+use synod_check::etcd::{
+    OldRead, OldReadAnswer, acknowledged_writes, acknowledged_writes_survive, old_reads, revisions_are_dense,
+};
+use synod_check::history::{Client, OperationId};
+use synod_check::linearizability::{Limits, check_within};
+use synod_check::specification::KeyValue;
+use synod_check::specification::key_value::{Answer as ModelAnswer, Request, Span};
+use synod_check::verdict::Verdict;
+use synod_database::{Answer, Command, Consistency, LeaseTime, Query, Refusal, Reply};
+use synod_machine::{NodeId, RequestId};
+use synod_sim::Violation;
+use synod_storage::mvcc::{LeaseId, Operation, Outcome, Revision, StoreError};
+
+use super::clients::{Crowd, Pending};
+use super::leases::Leases;
+use super::model;
+use super::oracle::Oracle;
+
+/// What the search for an explanation of all answers may cost; the oracle's history leaves it little to search.
+const LIMITS: Limits = Limits { steps_max: 2_000_000, configurations_max: 20_000 };
+
+/// In whose name leases expire.
+const EXPIRY: Client = Client(u64::MAX);
+
+impl Crowd {
+    /// Judges an answer; whether it is what the client wanted.
+    pub(super) fn judge(
+        &mut self,
+        from: NodeId,
+        id: RequestId,
+        pending: &Pending,
+        reply: &Reply,
+        now: Duration,
+        oracle: &mut Oracle,
+        leases: &mut Leases,
+    ) -> Result<bool, Violation> {
+        let answer = match reply {
+            Reply::Applied { revision, outcome } => {
+                self.known.revision = self.known.revision.max(*revision);
+                if let Ok(outcome) = outcome {
+                    self.learn_of_leases(from, pending, outcome, leases)?;
+                }
+                outcome.as_ref().ok().and_then(|outcome| model::outcome(*revision, outcome))
+            }
+            Reply::Read { revision, answer } => self.judge_read(from, pending, (*revision, answer), leases)?,
+            Reply::Lease(time) => {
+                self.judge_lease(from, pending, *time, leases)?;
+                None
+            }
+            Reply::Refused(refusal) => {
+                let unknown = matches!(refusal, Refusal::TimedOut { .. });
+                if matches!(pending.command, Command::Propose(_)) && !unknown {
+                    oracle.decline(from, id)?;
+                }
+                if unknown && let Some(operation) = pending.recorded {
+                    self.abandoned += 1;
+                    self.recorder.abandon(operation).expect("it was in flight");
+                    return Ok(false);
+                }
+                self.close(pending, now, None);
+                return Ok(false);
+            }
+            Reply::Completed => None,
+            Reply::Watch(_) => {
+                let sentence = format!("request {} was answered with a watch's output", id.0);
+                return Err(Violation::new("answers fit their questions", [from], sentence));
+            }
+        };
+        self.close(pending, now, answer);
+        Ok(true)
+    }
+
+    /// Closes the history's entry: with the answer, or as something that did not happen.
+    fn close(&mut self, pending: &Pending, now: Duration, answer: Option<ModelAnswer>) {
+        let Some(operation) = pending.recorded else { return };
+        let closed = match answer {
+            Some(answer) => self.recorder.complete(operation, now, answer),
+            None => self.recorder.refuse(operation),
+        };
+        closed.expect("it was in flight, and time does not go back");
+    }
+
+    fn learn_of_leases(
+        &mut self,
+        from: NodeId,
+        pending: &Pending,
+        outcome: &Outcome,
+        leases: &mut Leases,
+    ) -> Result<(), Violation> {
+        match (&pending.command, outcome) {
+            (_, Outcome::LeaseGrant { id, ttl_seconds }) => {
+                self.known.granted(*id);
+                leases.promised(from, *id, pending.sent, Duration::from_secs(ttl_seconds.unsigned_abs()))
+            }
+            (Command::Propose(Operation::LeaseRevoke { id }), _) => {
+                self.known.ended(*id);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn judge_lease(
+        &mut self,
+        from: NodeId,
+        pending: &Pending,
+        time: Option<LeaseTime>,
+        leases: &mut Leases,
+    ) -> Result<(), Violation> {
+        let (Command::LeaseRenew(lease) | Command::LeaseTime(lease)) = pending.command else { return Ok(()) };
+        match time {
+            Some(time) => leases.promised(from, lease, pending.sent, time.remaining),
+            None => {
+                self.known.ended(lease);
+                Ok(())
+            }
+        }
+    }
+
+    fn judge_read(
+        &mut self,
+        from: NodeId,
+        pending: &Pending,
+        (revision, answer): (Revision, &Result<Answer, StoreError>),
+        leases: &Leases,
+    ) -> Result<Option<ModelAnswer>, Violation> {
+        let Command::Read { query, consistency } = &pending.command else { return Ok(None) };
+        match consistency {
+            Consistency::Linearizable => {
+                if revision < pending.floor {
+                    return Err(stale(from, pending, query, revision));
+                }
+                self.known.revision = self.known.revision.max(revision);
+            }
+            Consistency::Serializable => self.judge_progress(from, pending, revision)?,
+        }
+        let linearizable = *consistency == Consistency::Linearizable;
+        match (query, answer) {
+            (Query::Range(request), Ok(Answer::Range(response))) if request.revision == 0 && linearizable => {
+                let reply = model::range_reply(response);
+                return Ok(Some(ModelAnswer { revision: model::number(revision), reply }));
+            }
+            (Query::Txn(_), Ok(Answer::Txn(response))) => {
+                let reply = model::txn_reply(response);
+                return Ok(Some(ModelAnswer { revision: model::number(revision), reply }));
+            }
+            (Query::Range(request), Ok(Answer::Range(response))) => {
+                let at = if request.revision > 0 { request.revision } else { revision };
+                let pairs = response.kvs.iter().map(model::pair).collect();
+                self.note_old_read(model::span(&request.range), at, OldReadAnswer::Pairs(pairs));
+            }
+            (Query::Range(request), Err(StoreError::Compacted { .. })) => {
+                self.note_old_read(model::span(&request.range), request.revision, OldReadAnswer::Compacted);
+            }
+            (_, Err(StoreError::FutureRevision { requested, current })) if linearizable => {
+                let sentence = format!(
+                    "{from} refused revision {requested} as lying ahead of {current}; a client had been told of {}",
+                    pending.floor
+                );
+                return Err(Violation::new("linearizability", [from], sentence));
+            }
+            (Query::HashKv(_), Ok(Answer::HashKv { hash, revision, compacted })) => {
+                self.judge_hash(from, (*revision, *compacted), *hash)?;
+            }
+            (Query::Leases, Ok(Answer::Leases(found))) if linearizable => {
+                judge_leases(from, pending, found, leases)?;
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Within one life a node's own state does not go back.
+    fn judge_progress(&mut self, from: NodeId, pending: &Pending, revision: Revision) -> Result<(), Violation> {
+        let life = self.received.get(&pending.envelope).copied();
+        if let Some((then, shown)) = pending.shown
+            && life == Some(then)
+            && revision < shown
+        {
+            let sentence = format!("{from} answered at revision {revision}, after it had shown {shown} in the same life");
+            return Err(Violation::new("a node's state does not go back", [from], sentence));
+        }
+        if let Some((present, shown)) = self.shown.get_mut(&from)
+            && life == Some(*present)
+        {
+            *shown = revision.max(*shown);
+        }
+        Ok(())
+    }
+
+    fn note_old_read(&mut self, span: Span, at: Revision, answer: OldReadAnswer) {
+        self.old_reads.push(OldRead {
+            id: OperationId(self.old_reads.len() as u64),
+            span,
+            at_revision: model::number(at),
+            compaction_requested: model::number(self.known.compaction),
+            answer,
+        });
+    }
+
+    fn judge_hash(&mut self, from: NodeId, place: (Revision, Revision), hash: u64) -> Result<(), Violation> {
+        let (first, known) = *self.hashes.entry(place).or_insert((from, hash));
+        if known == hash {
+            return Ok(());
+        }
+        let sentence = format!(
+            "at revision {}, compacted {}, {first} hashes its keys to {known:016x} and {from} to {hash:016x}",
+            place.0, place.1
+        );
+        Err(Violation::new("replicas are equal at equal applied index", [first, from], sentence))
+    }
+
+    /// A lease expired, which changed keys: a change that no client asked for. Nobody could see it before it was committed.
+    pub fn lease_expired(&mut self, lease: LeaseId, now: Duration) {
+        let request = Request::Revoke { lease };
+        let operation = self.recorder.invoke(EXPIRY, now, request).expect("expiries follow one another");
+        self.recorder.abandon(operation).expect("it was in flight");
+    }
+
+    /// The run is over: all answers together.
+    pub fn judge_all(&mut self, oracle: &Oracle) -> Result<(), Violation> {
+        let broken = |property: String, sentence: String| Violation::new(&property, [], sentence);
+        let history = std::mem::take(&mut self.recorder).finish();
+        revisions_are_dense(oracle.history())
+            .and_then(|()| acknowledged_writes_survive(oracle.history(), &acknowledged_writes(&history)))
+            .and_then(|()| old_reads(oracle.history(), &self.old_reads))
+            .map_err(|found| broken(found.property.to_string(), found.sentence))?;
+        let mut model = KeyValue::for_history(&history);
+        oracle.history().add_to(&mut model.evidence);
+        match check_within(&model, &history, LIMITS) {
+            Verdict::Linearizable => Ok(()),
+            Verdict::Violation(violation) => Err(broken("linearizability".to_owned(), violation.to_string())),
+            Verdict::Unknown(_) => {
+                self.unexplained = true;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// An acknowledged change is the one that was committed, with its answer.
+pub(super) fn judge_applied(from: NodeId, id: RequestId, reply: &Reply, oracle: &Oracle) -> Result<(), Violation> {
+    const PROPERTY: &str = "acknowledged writes are never lost";
+    match oracle.answer(id) {
+        Some(answer) if answer == reply => Ok(()),
+        Some(answer) => {
+            let sentence = format!("{from} answered request {} with {reply:?}; what was committed gives {answer:?}", id.0);
+            Err(Violation::new(PROPERTY, [from], sentence))
+        }
+        None => {
+            let sentence = format!("{from} acknowledged request {} with {reply:?}, and it was never committed", id.0);
+            Err(Violation::new(PROPERTY, [from], sentence))
+        }
+    }
+}
+
+/// No lease is listed that had ended before the question was asked.
+fn judge_leases(from: NodeId, pending: &Pending, found: &[LeaseId], leases: &Leases) -> Result<(), Violation> {
+    match found.iter().find(|lease| leases.ended_before(**lease, pending.sent)) {
+        None => Ok(()),
+        Some(lease) => {
+            let sentence = format!("{from} lists lease {lease}, which had ended before it was asked at {:?}", pending.sent);
+            Err(Violation::new("linearizability", [from], sentence))
+        }
+    }
+}
+
+fn stale(from: NodeId, pending: &Pending, query: &Query, revision: Revision) -> Violation {
+    let sentence = format!(
+        "{from} answered a linearizable read, asked at {:?}, from revision {revision}; revision {} was known to a client \
+         before it was asked ({query:?})",
+        pending.sent, pending.floor
+    );
+    Violation::new("linearizability", [from], sentence)
+}

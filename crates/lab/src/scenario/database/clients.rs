@@ -1,0 +1,238 @@
+//! Clients of keys and leases: one operation, or one batch, at a time each, to any node, with little patience.
+//!
+//! A client that waited too long goes on with something new; what it asked before may take effect at any time or never, and is
+//! recorded so. How answers are judged stands beside this, in `answers`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use synod_check::etcd::OldRead;
+use synod_check::history::{Client, OperationId, Recorder};
+use synod_check::specification::key_value::{Answer as ModelAnswer, Request};
+use synod_database::{Command, Consistency, Node, Query, Reply};
+use synod_machine::{NodeId, RequestId};
+use synod_sim::{Clients, LANES_MAX, Violation};
+use synod_storage::mvcc::Revision;
+
+use super::answers::judge_applied;
+use super::leases::Leases;
+use super::model;
+use super::oracle::Oracle;
+use super::setting::Load;
+use super::workload::{Knowledge, LANE, draw_command};
+
+/// Ids from here on name streams of watches.
+const STREAMS_FROM: u64 = 1 << 62;
+
+/// All clients of a run.
+pub struct Crowd {
+    clients: Vec<Actor>,
+    owners: BTreeMap<RequestId, usize>,
+    pub(super) recorder: Recorder<Request, ModelAnswer>,
+    /// What they know together.
+    pub known: Knowledge,
+    pub(super) old_reads: Vec<OldRead>,
+    /// Hashes of keys by revision and compaction, with who gave them first.
+    pub(super) hashes: BTreeMap<(Revision, Revision), (NodeId, u64)>,
+    /// The newest revision that a node showed in its present life.
+    pub(super) shown: BTreeMap<NodeId, (u64, Revision)>,
+    /// In which life a node received a request.
+    pub(super) received: BTreeMap<RequestId, u64>,
+    /// Answers that were judged.
+    pub answers: u64,
+    /// Operations that were given up.
+    pub abandoned: u64,
+    /// Whether the search for an explanation met its limits.
+    pub unexplained: bool,
+}
+
+/// One client.
+#[derive(Default)]
+struct Actor {
+    home: NodeId,
+    waiting: BTreeMap<RequestId, Pending>,
+    /// Numbers its rounds, so that a timer of an earlier one is known.
+    round: u32,
+    /// It asks these, one after the other, until each has succeeded, and nothing else.
+    errands: Option<Vec<Command>>,
+}
+
+/// An operation whose answer has not come.
+pub(super) struct Pending {
+    pub command: Command,
+    pub recorded: Option<OperationId>,
+    pub node: NodeId,
+    pub sent: Duration,
+    /// What was known when it was sent.
+    pub floor: Revision,
+    /// The life of the node and what it had shown in it, when it was sent.
+    pub shown: Option<(u64, Revision)>,
+    /// The id under which its node received it: that of its batch.
+    pub envelope: RequestId,
+}
+
+/// What a client wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To be asked again after this long, in this round.
+    Think(Duration, u32),
+    /// To be told, in this round, when its patience is over.
+    Wait(u32),
+    /// Nothing any more.
+    Nothing,
+}
+
+impl Crowd {
+    /// So many clients.
+    pub fn new(load: &Load) -> Self {
+        Crowd {
+            clients: (0..load.clients).map(|_| Actor::default()).collect(),
+            owners: BTreeMap::new(),
+            recorder: Recorder::new(),
+            known: Knowledge { revision: 1, ..Knowledge::default() },
+            old_reads: Vec::new(),
+            hashes: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            received: BTreeMap::new(),
+            answers: 0,
+            abandoned: 0,
+            unexplained: false,
+        }
+    }
+
+    /// How many clients there are.
+    pub fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// One more client, which does errands at one node and nothing else. Gives its index.
+    pub fn add_errands(&mut self, home: NodeId, errands: Vec<Command>) -> usize {
+        self.clients.push(Actor { home, errands: Some(errands), ..Actor::default() });
+        self.clients.len() - 1
+    }
+
+    /// Whether every errand is done.
+    pub fn errands_done(&self) -> bool {
+        self.clients.iter().all(|client| client.errands.as_ref().is_none_or(Vec::is_empty))
+    }
+
+    /// A node's process began another life.
+    pub fn node_started(&mut self, node: NodeId, life: u64) {
+        self.shown.insert(node, (life, 0));
+    }
+
+    /// A node received a request.
+    pub fn request_received(&mut self, node: NodeId, id: RequestId) {
+        if let Some((life, _)) = self.shown.get(&node)
+            && id.0 < STREAMS_FROM
+        {
+            self.received.insert(id, *life);
+        }
+    }
+
+    /// A client begins a round. With `errands_only`, clients that have none stop.
+    pub fn act(&mut self, index: usize, load: &Load, errands_only: bool, clients: &mut Clients<Node>) -> Wish {
+        let over = self.known.operations >= load.operations_max;
+        let actor = &mut self.clients[index];
+        let nodes = clients.nodes().count() as u64;
+        actor.round += 1;
+        let commands = match &actor.errands {
+            Some(errands) => errands.first().cloned().into_iter().collect(),
+            None if errands_only || over => Vec::new(),
+            None => {
+                if actor.home == NodeId::default() || clients.draw.below(8) == 0 {
+                    actor.home = NodeId(clients.draw.between(1, nodes));
+                }
+                let count = clients.draw.between(1, load.batch_max);
+                (0..count).map(|_| draw_command(load, &mut self.known, nodes, &mut clients.draw)).collect()
+            }
+        };
+        if commands.is_empty() {
+            return Wish::Nothing;
+        }
+        self.send(index, commands, clients);
+        Wish::Wait(self.clients[index].round)
+    }
+
+    /// A client's patience is over, if it still is in that round.
+    pub fn lose_patience(&mut self, index: usize, round: u32, clients: &mut Clients<Node>) -> Wish {
+        let actor = &mut self.clients[index];
+        if actor.round != round || actor.waiting.is_empty() {
+            return Wish::Nothing;
+        }
+        for (_, pending) in std::mem::take(&mut actor.waiting) {
+            self.abandoned += 1;
+            if let Some(operation) = pending.recorded {
+                self.recorder.abandon(operation).expect("it was in flight");
+            }
+        }
+        if actor.errands.is_none() {
+            // Perhaps another node answers.
+            actor.home = NodeId(clients.draw.between(1, clients.nodes().count() as u64));
+        }
+        Wish::Think(Duration::from_millis(1), round)
+    }
+
+    fn send(&mut self, index: usize, commands: Vec<Command>, clients: &mut Clients<Node>) {
+        let now = clients.now().since_start();
+        let node = self.clients[index].home;
+        let mut batch = commands.clone();
+        let command = if batch.len() == 1 { batch.remove(0) } else { Command::Batch(batch) };
+        let envelope = clients.send(LANE, node, command);
+        for (slot, command) in (0..).zip(commands) {
+            let id = RequestId(envelope.0 + slot);
+            // One client of the history each: the operations of a batch are concurrent.
+            let client = Client(index as u64 * LANES_MAX + slot);
+            let recorded = model_of(&command)
+                .map(|request| self.recorder.invoke(client, now, request).expect("this slot has nothing in flight"));
+            let shown = self.shown.get(&node).copied();
+            let pending =
+                Pending { command, recorded, node, sent: now, floor: self.known.revision, shown, envelope };
+            self.owners.insert(id, index);
+            self.clients[index].waiting.insert(id, pending);
+        }
+    }
+
+    /// An answer arrived; gives the client's index when it has all that it waited for.
+    pub fn reply(
+        &mut self,
+        from: NodeId,
+        id: RequestId,
+        reply: &Reply,
+        now: Duration,
+        oracle: &mut Oracle,
+        leases: &mut Leases,
+    ) -> Result<Option<usize>, Violation> {
+        self.answers += 1;
+        if let Reply::Applied { .. } = reply {
+            judge_applied(from, id, reply, oracle)?;
+        }
+        let Some(index) = self.owners.remove(&id) else { return Ok(None) };
+        let Some(pending) = self.clients[index].waiting.remove(&id) else { return Ok(None) };
+        let succeeded = self.judge(from, id, &pending, reply, now, oracle, leases)?;
+        self.received.remove(&id);
+        let actor = &mut self.clients[index];
+        if succeeded && let Some(errands) = &mut actor.errands {
+            errands.remove(0);
+        }
+        Ok(actor.waiting.is_empty().then_some(index))
+    }
+
+    /// The round that a client is in.
+    pub fn round(&self, index: usize) -> u32 {
+        self.clients[index].round
+    }
+}
+
+/// What the checkers' model knows a command as, if it is about the present state of keys.
+fn model_of(command: &Command) -> Option<Request> {
+    match command {
+        Command::Propose(operation) => model::operation(operation),
+        Command::Read { query, consistency: Consistency::Linearizable } => match query {
+            Query::Range(request) if request.revision == 0 => Some(model::range(request)),
+            Query::Txn(request) => Some(model::txn(request)),
+            _ => None,
+        },
+        _ => None,
+    }
+}

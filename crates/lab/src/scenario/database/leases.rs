@@ -1,0 +1,73 @@
+//! Leases: what their holders were promised, and when they ended.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use synod_check::etcd::{LeaseEnd, LeaseRun, Renewal, leased_keys_go_at_once, leases_never_expire_early};
+use synod_machine::NodeId;
+use synod_sim::{Plan, Violation, What};
+use synod_storage::mvcc::LeaseId;
+
+use super::oracle::{LeaseFact, Oracle};
+
+/// Longest time to live that clients ask for.
+const TIME_TO_LIVE_MAX: Duration = Duration::from_secs(4);
+
+/// The lives of all leases of a run.
+pub struct Leases {
+    runs: BTreeMap<LeaseId, LeaseRun>,
+    tolerance: Duration,
+}
+
+impl Leases {
+    /// None yet. A lease lasts by its leader's clock, so that much earlier than by true time as the plan's clocks may run fast.
+    pub fn new(plan: &Plan) -> Self {
+        let faults = plan.faults.faults.iter().map(|fault| match fault.what {
+            What::Drift { ppm, .. } => ppm.unsigned_abs(),
+            _ => 0,
+        });
+        let drift_ppm = faults.chain([plan.clock.drift_ppm_max]).max().unwrap_or_default();
+        let tolerance = TIME_TO_LIVE_MAX * drift_ppm / 1_000_000 + Duration::from_millis(1);
+        Leases { runs: BTreeMap::new(), tolerance }
+    }
+
+    /// How many there were.
+    pub fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// A client that sent its request at `sent` was promised this much more.
+    pub fn promised(&mut self, node: NodeId, lease: LeaseId, sent: Duration, time_to_live: Duration) -> Result<(), Violation> {
+        self.run(lease).renewals.push(Renewal { sent, time_to_live });
+        self.judge(node, lease)
+    }
+
+    /// An entry about leases was committed at `now`, the earliest moment at which it could be known.
+    pub fn fact(&mut self, node: NodeId, fact: LeaseFact, now: Duration) -> Result<(), Violation> {
+        let LeaseFact::Ended { lease, revision, revoked } = fact else { return Ok(()) };
+        self.run(lease).end = Some(LeaseEnd { at: now, revision, revoked });
+        self.judge(node, lease)
+    }
+
+    /// Whether a lease had ended by then.
+    pub fn ended_before(&self, lease: LeaseId, moment: Duration) -> bool {
+        self.runs.get(&lease).and_then(|run| run.end).is_some_and(|end| end.at < moment)
+    }
+
+    /// The run is over: what was attached to leases went with them.
+    pub fn judge_all(&self, oracle: &Oracle) -> Result<(), Violation> {
+        let ended: Vec<LeaseRun> = self.runs.values().filter(|run| run.end.is_some()).cloned().collect();
+        leased_keys_go_at_once(oracle.history(), &ended)
+            .map_err(|broken| Violation::new(&broken.property.to_string(), [], broken.sentence))
+    }
+
+    fn run(&mut self, lease: LeaseId) -> &mut LeaseRun {
+        self.runs.entry(lease).or_insert_with(|| LeaseRun { lease, renewals: Vec::new(), end: None })
+    }
+
+    fn judge(&self, node: NodeId, lease: LeaseId) -> Result<(), Violation> {
+        let Some(run) = self.runs.get(&lease) else { return Ok(()) };
+        leases_never_expire_early(std::slice::from_ref(run), self.tolerance)
+            .map_err(|broken| Violation::new(&broken.property.to_string(), [node], broken.sentence))
+    }
+}
