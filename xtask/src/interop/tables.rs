@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn a_status_without_leader_is_wrong() {
-        let row = |leader| format!("| e | 1 | 3.5.16 | 20 kB | {leader} | false | 2 | 9 | 9 |  |\n");
-        let table = |leaders: [&str; 3]| format!("| HEAD |\n{}", leaders.map(row).concat());
+        let row = |leader: &str| format!("| e | 1 | 3.5.16 | 20 kB | {leader} | false | 2 | 9 | 9 |  |\n");
+        let table = |leaders: [&'static str; 3]| format!("| HEAD |\n{}", leaders.map(row).concat());
         assert_eq!(one_leader(&table(["true", "false", "false"])), Ok(()));
         assert!(one_leader(&table(["false", "false", "false"])).is_err());
         assert!(one_leader(&table(["true", "true", "false"])).is_err());

@@ -1,15 +1,15 @@
 //! A member whose files are damaged: it serves what is right, or it refuses, by name, to serve at all.
 //!
-//! A cluster is filled. One member is killed; its data directory is copied. Then, case by case, a fresh copy is damaged and the
-//! member is started on it. Either it says what is wrong and ends (with file and offset, where the log is damaged), or it
+//! A cluster is filled. Then, case by case, one member is killed, a copy of its data directory is kept, the directory is damaged,
+//! and the member is started on it. Either it says what is wrong and ends (with file and offset, where the log is damaged), or it
 //! serves, and then its whole history, its keys and its hash must be those of the others. In between the other two go
-//! on, and in the end the member comes back on its whole files.
+//! on; after a refusal the member comes back on the copy, and has to catch up.
 //!
-//! Every case begins when both other members have everything: what a copy takes away from one member, as a cut of the log's
-//! end does, is then still held by a majority. That a disk forgets what it had promised is beyond what consensus
-//! survives in more than a minority.
+//! Every case begins when all members have everything: what is lost to one of them, as by a cut of the log's end, is then
+//! still held by a majority. A copy is used only if the member has not served since it was taken: a member that
+//! forgets what it has acknowledged is beyond what consensus promises to survive. (Where a damage makes it forget all the same,
+//! it may stay behind until another member leads; that is shown, and what it serves meanwhile is checked.)
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -17,10 +17,11 @@ use synod_check::etcd::Change;
 use synod_check::specification::key_value::{Request, Span};
 
 use super::clients::Connection;
-use super::damage::{Damage, cases, copy_directory};
+use super::damage::{Cases, Damage, cases, copy_directory};
 use super::dice::Dice;
 use super::journal::Shared;
-use super::translate::{ends, signed};
+use super::replay::Replay;
+use super::translate::{ends, pair, signed, unsigned};
 use super::watching::history_of;
 use super::workload::Worker;
 use crate::cluster::api::etcdserverpb as wire;
@@ -30,6 +31,8 @@ use crate::cluster::{Cluster, POLL, ServerKind};
 const VICTIM: usize = 2;
 /// Writes before the damage.
 const WRITES: u64 = 400;
+/// Damages tried.
+const CASES: usize = 32;
 /// How long a member may take to serve or to refuse.
 const DECISION_MAX: Duration = Duration::from_secs(20);
 /// How long a member may take to tell its history.
@@ -44,6 +47,8 @@ enum End {
     Recovered,
     /// It served, but not these data.
     RefusedReads(String),
+    /// It served what was right up to this revision, and learned nothing more.
+    Behind(u64),
 }
 
 /// Runs all cases.
@@ -57,45 +62,77 @@ pub async fn run(mut cluster: Cluster, seed: u64, kind: ServerKind) -> anyhow::R
     let mut until = fill(&mut writer, &mut dice).await?;
     agreed_history(&cluster, &shared, &[0, 1, VICTIM], until).await?;
 
-    cluster.members[VICTIM].kill();
     let data = cluster.members[VICTIM].data.clone();
     let whole = data.with_extension("whole");
-    copy_directory(&data, &whole)?;
-    let cases = cases(&whole, &mut dice)?;
-    let (mut refused, mut recovered) = (0, 0);
-    for case in &cases {
+    let mut tally = Tally::default();
+    for number in 0..CASES {
+        cluster.members[VICTIM].kill();
+        copy_directory(&data, &whole)?;
+        // What there is to damage changes while the member lives.
+        let Cases { log, store } = cases(&whole, &mut dice)?;
+        let list = if store.is_empty() || (number % 2 == 0 && !log.is_empty()) { log } else { store };
+        if list.is_empty() {
+            bail!("there is nothing to damage in {}", whole.display());
+        }
+        let case = &list[dice.index(list.len())];
         until = write(&mut writer, "between").await?;
         let expected = agreed_history(&cluster, &shared, &[0, 1], until).await?;
-        let end = try_case(&mut cluster, &shared, case, &whole, &expected).await;
+        let end = try_case(&mut cluster, &shared, case, &expected).await;
         let end = end.with_context(|| format!("{case}; {}", cluster.members[VICTIM].log_tail()))?;
-        cluster.members[VICTIM].kill();
-        match &end {
-            End::Refused(sentence) => {
-                refused += 1;
-                println!("{case}: refused\n    {sentence}");
-                if kind == ServerKind::Synod {
-                    demand_clarity(case, sentence)?;
-                }
-            }
-            End::RefusedReads(sentence) => {
-                refused += 1;
-                println!("{case}: serves, but refuses to read: {sentence}");
-            }
-            End::Recovered => {
-                recovered += 1;
-                println!("{case}: recovered");
-            }
+        tally.count(case, &end);
+        if kind == ServerKind::Synod
+            && let End::Refused(sentence) = &end
+        {
+            demand_clarity(case, sentence)?;
         }
+        if !matches!(end, End::Recovered) {
+            cluster.members[VICTIM].kill();
+            copy_directory(&whole, &data)?;
+            cluster.start(VICTIM)?;
+        }
+        agreed_history(&cluster, &shared, &[0, 1, VICTIM], until).await?;
     }
-    copy_directory(&whole, &data)?;
-    cluster.start(VICTIM)?;
     until = write(&mut writer, "end").await?;
     agreed_history(&cluster, &shared, &[0, 1, VICTIM], until).await?;
-    println!("\n{} damages: {refused} refused, {recovered} recovered; the cluster went on", cases.len());
-    if refused == 0 || recovered == 0 {
-        bail!("expected some damages to be refused and some to be recovered from");
+    tally.demand_exercise()
+}
+
+/// How often the cases ended in which way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    refused: u64,
+    refused_reads: u64,
+    behind: u64,
+    recovered: u64,
+}
+
+impl Tally {
+    fn count(&mut self, case: &Damage, end: &End) {
+        let (count, words) = match end {
+            End::Refused(sentence) => (&mut self.refused, format!("refused\n    {sentence}")),
+            End::RefusedReads(sentence) => (&mut self.refused_reads, format!("refuses to read: {sentence}")),
+            End::Behind(revision) => (
+                &mut self.behind,
+                format!("serves what is right up to revision {revision}, but does not catch up"),
+            ),
+            End::Recovered => (&mut self.recovered, "recovered".to_owned()),
+        };
+        *count += 1;
+        println!("{case}: {words}");
     }
-    Ok(())
+
+    fn demand_exercise(self) -> anyhow::Result<()> {
+        let Self { refused, refused_reads, behind, recovered } = self;
+        let all = refused + refused_reads + behind + recovered;
+        println!(
+            "\n{all} damages: {refused} refused at the start, {refused_reads} refused when read, {recovered} recovered, \
+             {behind} behind; nothing wrong was served, and the cluster went on"
+        );
+        if refused == 0 || recovered == 0 {
+            bail!("expected some damages to be refused and some to be recovered from");
+        }
+        Ok(())
+    }
 }
 
 /// Puts and deletes; the revision of the last.
@@ -154,11 +191,9 @@ async fn try_case(
     cluster: &mut Cluster,
     shared: &Shared,
     case: &Damage,
-    whole: &Path,
     expected: &[Change],
 ) -> anyhow::Result<End> {
     let data = cluster.members[VICTIM].data.clone();
-    copy_directory(whole, &data)?;
     case.apply(&data)?;
     cluster.start(VICTIM)?;
     let began = Instant::now();
@@ -181,8 +216,10 @@ async fn try_case(
         Ok(found) => found,
         // It may find the damage when it reads, and end for that.
         Err(error) => {
-            let ended = refusal(&mut cluster.members[VICTIM])?;
-            return Ok(ended.unwrap_or_else(|| End::RefusedReads(format!("{error:#}"))));
+            if let Some(end) = refusal(&mut cluster.members[VICTIM])? {
+                return Ok(end);
+            }
+            return prefix(&endpoint, shared, expected, &error).await;
         }
     };
     if found != expected {
@@ -190,6 +227,32 @@ async fn try_case(
     }
     same_keys_and_hash(cluster, shared, until).await?;
     Ok(End::Recovered)
+}
+
+/// Holds what a member has against the past of the others, for one that has not all of it.
+async fn prefix(
+    endpoint: &str,
+    shared: &Shared,
+    expected: &[Change],
+    error: &anyhow::Error,
+) -> anyhow::Result<End> {
+    let mut connection = Connection::open(endpoint, shared).await?;
+    let (key, range_end) = ends(&Span::everything());
+    let request = wire::RangeRequest { key, range_end, serializable: true, ..Default::default() };
+    let found = match connection.kv.range(request).await {
+        Ok(response) => response.into_inner(),
+        Err(status) => return Ok(End::RefusedReads(format!("{}; {error:#}", status.message()))),
+    };
+    let revision = found.header.map_or(0, |header| unsigned(header.revision));
+    let mut state = Replay::default();
+    expected.iter().filter(|change| change.revision <= revision).for_each(|change| state.apply(change));
+    let found: Vec<_> = found.kvs.into_iter().map(pair).collect();
+    if !state.pairs().eq(&found) {
+        bail!(
+            "the member SERVED WRONG DATA: its keys at revision {revision} are not those of the others then"
+        );
+    }
+    Ok(End::Behind(revision))
 }
 
 /// How the member ended, if it has.

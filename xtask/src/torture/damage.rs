@@ -69,12 +69,20 @@ impl Damage {
     }
 }
 
-/// The cases for a data directory: in each segment of the log its head, places in what is used of it, and its end; in the
-/// largest files of the store the middle.
+/// The cases for a data directory.
+#[derive(Debug, Default)]
+pub struct Cases {
+    /// In each segment of the log: its head, places in what is used of it, and its end.
+    pub log: Vec<Damage>,
+    /// In the largest files of the store: the middle.
+    pub store: Vec<Damage>,
+}
+
+/// Finds them.
 ///
 /// # Errors
 /// A file cannot be read.
-pub fn cases(data: &Path, dice: &mut Dice) -> anyhow::Result<Vec<Damage>> {
+pub fn cases(data: &Path, dice: &mut Dice) -> anyhow::Result<Cases> {
     let (mut log, mut store) = (Vec::new(), Vec::new());
     for file in files_below(data)? {
         let used = used_bytes(&data.join(&file))?;
@@ -88,9 +96,9 @@ pub fn cases(data: &Path, dice: &mut Dice) -> anyhow::Result<Vec<Damage>> {
     }
     store.sort_by(|one, other| other.cmp(one));
     store.truncate(STORE_FILES_MAX);
-    let mut cases = Vec::new();
+    let mut cases = Cases::default();
     for (used, file) in log {
-        let mut add = |harm| cases.push(Damage { file: file.clone(), harm, in_log: true });
+        let mut add = |harm| cases.log.push(Damage { file: file.clone(), harm, in_log: true });
         let bit = |dice: &mut Dice| u8::try_from(dice.below(8)).unwrap_or(0);
         for offset in [0, 9, used / 10, used / 2, used * 9 / 10, used - 1] {
             add(Harm::Flip { offset, bit: bit(dice) });
@@ -102,7 +110,7 @@ pub fn cases(data: &Path, dice: &mut Dice) -> anyhow::Result<Vec<Damage>> {
     for (used, file) in store {
         let bit = u8::try_from(dice.below(8)).unwrap_or(0);
         for harm in [Harm::Flip { offset: used / 2, bit }, Harm::Cut { offset: used / 2 }] {
-            cases.push(Damage { file: file.clone(), harm, in_log: false });
+            cases.store.push(Damage { file: file.clone(), harm, in_log: false });
         }
     }
     Ok(cases)
@@ -175,10 +183,9 @@ mod tests {
         fs::write(data.join("wal/1.wal"), &segment).unwrap();
         fs::write(data.join("table"), vec![1; 64]).unwrap();
         let cases = cases(&data, &mut Dice::new(1, 1)).unwrap();
-        assert_eq!(cases.iter().filter(|case| case.in_log).count(), 10);
-        assert_eq!(cases.len(), 12);
+        assert_eq!((cases.log.len(), cases.store.len()), (10, 2));
         let copy = directory.path().join("copy");
-        for case in cases {
+        for case in cases.log.into_iter().chain(cases.store) {
             copy_directory(&data, &copy).unwrap();
             assert!(copy.join("empty").is_dir());
             case.apply(&copy).unwrap();

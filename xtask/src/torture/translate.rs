@@ -45,19 +45,19 @@ pub async fn send(
         Request::Range { .. } => {
             let request = wire::RangeRequest { serializable, ..range(request) };
             let response = connection.kv.range(request).await?.into_inner();
-            (response.header.clone(), range_reply(response))
+            (response.header, range_reply(response))
         }
         Request::Put { .. } => {
             let response = connection.kv.put(put(request)).await?.into_inner();
-            (response.header.clone(), put_reply(response))
+            (response.header, put_reply(response))
         }
         Request::Delete { .. } => {
             let response = connection.kv.delete_range(delete(request)).await?.into_inner();
-            (response.header.clone(), delete_reply(response))
+            (response.header, delete_reply(response))
         }
         Request::Txn { .. } => {
             let response = connection.kv.txn(txn(request)).await?.into_inner();
-            (response.header.clone(), txn_reply(response)?)
+            (response.header, txn_reply(response)?)
         }
         Request::Revoke { lease } => {
             let request = wire::LeaseRevokeRequest { id: *lease };
