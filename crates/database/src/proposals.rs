@@ -17,7 +17,10 @@ pub struct Proposals {
 struct Waiting {
     envelope: Bytes,
     since: Mono,
+    /// Where the last copy went, if it may be there.
     sent: Option<Sent>,
+    /// Some copy left this shard: nobody can say any more that nothing was done.
+    left: bool,
 }
 
 /// Where a copy went last.
@@ -39,7 +42,7 @@ impl Proposals {
 
     /// Waits for one more.
     pub fn add(&mut self, sequence: u64, envelope: Bytes, now: Mono) {
-        self.waiting.insert(sequence, Waiting { envelope, since: now, sent: None });
+        self.waiting.insert(sequence, Waiting { envelope, since: now, sent: None, left: false });
     }
 
     /// Applied, or given up. Whether it was waited for.
@@ -61,6 +64,26 @@ impl Proposals {
             }
         }
         due
+    }
+
+    /// The leader did not take this copy. Gives it up if it was the only one ever sent, and says so; otherwise it is due again.
+    pub fn refused(&mut self, sequence: u64, give_up: bool) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&sequence) else { return false };
+        waiting.sent = None;
+        let given_up = give_up && !waiting.left;
+        if given_up {
+            self.waiting.remove(&sequence);
+        }
+        given_up
+    }
+
+    /// These copies are in a log, or on their way: whatever is heard later, they may take effect.
+    pub fn left(&mut self, sequences: impl IntoIterator<Item = u64>) {
+        for sequence in sequences {
+            if let Some(waiting) = self.waiting.get_mut(&sequence) {
+                waiting.left = true;
+            }
+        }
     }
 
     /// Removes those that have waited for `limit`.

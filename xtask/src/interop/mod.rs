@@ -4,5 +4,7 @@
 pub struct Interop {}
 impl Interop {
     /// Runs it.
-    pub fn run(self) -> anyhow::Result<()> { Ok(()) }
+    pub fn run(self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }

@@ -203,7 +203,9 @@ impl Campaign {
         let began = Instant::now();
         while !self.cluster.all_ready()? {
             if began.elapsed() > READY_WAIT_MAX {
-                bail!("After everything was healed, not all members served clients within {READY_WAIT_MAX:?}.");
+                bail!(
+                    "After everything was healed, not all members served clients within {READY_WAIT_MAX:?}."
+                );
             }
             tokio::time::sleep(crate::cluster::POLL).await;
         }
@@ -225,15 +227,13 @@ impl Campaign {
     }
 
     /// The changes of the window as each member tells them.
-    async fn histories(
-        &self,
-        until: u64,
-    ) -> anyhow::Result<Vec<(String, Vec<synod_check::etcd::Change>)>> {
+    async fn histories(&self, until: u64) -> anyhow::Result<Vec<(String, Vec<synod_check::etcd::Change>)>> {
         let mut histories = Vec::new();
         for Member { name, place, .. } in &self.cluster.members {
             let endpoint = format!("http://{}", place.client);
             let history = history_of(&endpoint, &self.shared, self.base.revision, until, CATCH_UP_MAX).await;
-            let history = history.with_context(|| format!("the window's history is not to be had from {name}"))?;
+            let history =
+                history.with_context(|| format!("the window's history is not to be had from {name}"))?;
             histories.push((name.clone(), history));
         }
         Ok(histories)
@@ -249,7 +249,8 @@ impl Campaign {
         let end = Instant::now() + CATCH_UP_MAX;
         for watcher in watchers {
             let span = watcher.seen().run.span;
-            let due = changes.iter().rev().find(|change| span.contains(&change.key) && change.revision <= until);
+            let due =
+                changes.iter().rev().find(|change| span.contains(&change.key) && change.revision <= until);
             let due = due.map_or(0, |change| change.revision);
             while watcher.position() < due && Instant::now() < end {
                 tokio::time::sleep(crate::cluster::POLL).await;
@@ -266,7 +267,8 @@ impl Campaign {
             let mut connection = Connection::open(&member.endpoint(), &self.shared).await?;
             let (key, range_end) = ends(&Span::everything());
             let revision = signed(state.revision);
-            let request = wire::RangeRequest { key, range_end, revision, serializable: true, ..Default::default() };
+            let request =
+                wire::RangeRequest { key, range_end, revision, serializable: true, ..Default::default() };
             let found = connection.kv.range(request).await?.into_inner();
             let found: Vec<_> = found.kvs.into_iter().map(pair).collect();
             if !state.pairs().eq(&found) {
@@ -302,7 +304,9 @@ impl Campaign {
                 Some(0) => return Ok(()),
                 _ if began.elapsed() < LEASES_END_MAX => {}
                 Some(left) => {
-                    bail!("{left} keys of leases that nobody renewed were there {LEASES_END_MAX:?} after the end.")
+                    bail!(
+                        "{left} keys of leases that nobody renewed were there {LEASES_END_MAX:?} after the end."
+                    )
                 }
                 None => bail!("The leased keys could not be counted within {LEASES_END_MAX:?}: no progress."),
             }

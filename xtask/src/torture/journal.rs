@@ -119,7 +119,9 @@ impl Journal {
     /// A client asks.
     pub fn invoke(&mut self, client: Client, request: Request) -> OperationId {
         let now = self.now();
-        self.recorder.invoke(client, now, request).expect("a client asks one thing at a time, in the order of time")
+        self.recorder
+            .invoke(client, now, request)
+            .expect("a client asks one thing at a time, in the order of time")
     }
 
     /// The answer arrives.
@@ -192,8 +194,7 @@ impl Journal {
     /// The leases that lost their keys up to a revision. They are forgotten.
     pub fn take_ended_leases(&mut self, until: u64) -> Vec<LeaseRun> {
         let gone = |run: &LeaseRun| run.end.and_then(|end| end.revision).is_some_and(|at| at <= until);
-        let (ended, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.leases).into_values().partition(gone);
+        let (ended, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.leases).into_values().partition(gone);
         self.leases = rest.into_iter().map(|run| (run.lease, run)).collect();
         ended
     }

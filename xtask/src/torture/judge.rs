@@ -124,8 +124,7 @@ fn settle(
     history: &StoreHistory,
     acknowledged: &[AcknowledgedWrite],
 ) -> (Vec<Asked>, Vec<Asked>) {
-    let values: BTreeSet<&Blob> =
-        history.changes.iter().filter_map(|change| change.value.as_ref()).collect();
+    let values: BTreeSet<&Blob> = history.changes.iter().filter_map(|change| change.value.as_ref()).collect();
     let owned: BTreeSet<u64> = acknowledged.iter().map(|write| write.revision).collect();
     let unowned: Vec<&Change> = history
         .changes
@@ -249,7 +248,10 @@ mod tests {
         lost.histories[1].1.push(Change::put(3, "b", "other"));
         let violations = judge(lost).violations.join("\n");
         assert!(violations.contains("acknowledged writes are never lost"), "{violations}");
-        assert!(violations.contains("where m1 has nothing more, m2 has the put of b = other"), "{violations}");
+        assert!(
+            violations.contains("where m1 has nothing more, m2 has the put of b = other"),
+            "{violations}"
+        );
     }
 
     #[test]

@@ -84,7 +84,8 @@ impl Holder {
         let dice = &mut self.dice;
         let connection = self.roaming.connection(|members| dice.index(members)).await?;
         let sent = self.shared.journal().now();
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, question.ask(connection, lease)).await.ok().flatten();
+        let answer =
+            tokio::time::timeout(ANSWER_TIMEOUT, question.ask(connection, lease)).await.ok().flatten();
         let Some(seconds) = answer else {
             self.roaming.leave();
             return None;

@@ -123,12 +123,7 @@ impl Torture {
         Ok(())
     }
 
-    async fn run_here(
-        &self,
-        program: Program,
-        places: Vec<Place>,
-        cuts: Option<Cuts>,
-    ) -> anyhow::Result<()> {
+    async fn run_here(&self, program: Program, places: Vec<Place>, cuts: Option<Cuts>) -> anyhow::Result<()> {
         let directory = tempfile::Builder::new().prefix("synod-torture-").tempdir()?;
         let cluster = Cluster::new(program, directory.path(), places)?;
         let (mut interrupt, mut terminate) = interruptions()?;

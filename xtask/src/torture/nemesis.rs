@@ -204,6 +204,7 @@ async fn status(endpoint: String, shared: &Shared) -> anyhow::Result<wire::Statu
 }
 
 fn names(indices: &[usize], leader: Option<usize>) -> String {
-    let name = |&index: &usize| format!("m{}{}", index + 1, if leader == Some(index) { " (leader)" } else { "" });
+    let name =
+        |&index: &usize| format!("m{}{}", index + 1, if leader == Some(index) { " (leader)" } else { "" });
     indices.iter().map(name).collect::<Vec<_>>().join(", ")
 }

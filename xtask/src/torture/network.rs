@@ -78,9 +78,7 @@ impl Network {
             let (name, port) = (self.name(member), format!("port{}", member + 1));
             ip(&["netns", "add", &name])?;
             ip(&["-n", &name, "link", "set", "lo", "up"])?;
-            ip(&[
-                "-n", &hub, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &name,
-            ])?;
+            ip(&["-n", &hub, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &name])?;
             ip(&["-n", &hub, "link", "set", &port, "master", "bridge", "up"])?;
             ip(&["-n", &name, "address", "add", &address(host(member)), "dev", "eth0"])?;
             ip(&["-n", &name, "link", "set", "eth0", "up"])?;
@@ -184,7 +182,9 @@ fn address(host: u8) -> Ipv4Addr {
 fn sweep() -> anyhow::Result<()> {
     let output = Command::new("ip").args(["netns", "list"]).output().context("ip does not run")?;
     for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let Some(name) = line.split_whitespace().next().filter(|name| name.starts_with(NAME)) else { continue };
+        let Some(name) = line.split_whitespace().next().filter(|name| name.starts_with(NAME)) else {
+            continue;
+        };
         if maker_of(name).is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists()) {
             ip(&["netns", "delete", name])?;
         }

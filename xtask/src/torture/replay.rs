@@ -129,7 +129,12 @@ mod tests {
     use super::*;
 
     fn changes() -> Vec<Change> {
-        vec![Change::put(2, "a", "1"), Change::put(3, "a", "2"), Change::delete(4, "a"), Change::put(5, "b", "3")]
+        vec![
+            Change::put(2, "a", "1"),
+            Change::put(3, "a", "2"),
+            Change::delete(4, "a"),
+            Change::put(5, "b", "3"),
+        ]
     }
 
     fn read(at_revision: u64, answer: OldReadAnswer) -> OldRead {
@@ -159,7 +164,10 @@ mod tests {
         let stale = judge(&mut [read(3, OldReadAnswer::Pairs(at(2)))]).unwrap();
         assert!(stale.contains("answered a = 1 (mod 2), but there was a = 2 (mod 3) then"), "{stale}");
         assert_eq!(judge(&mut [read(2, OldReadAnswer::Compacted)]), None);
-        assert!(judge(&mut [read(3, OldReadAnswer::Compacted)]).is_some(), "the compacted revision is readable");
+        assert!(
+            judge(&mut [read(3, OldReadAnswer::Compacted)]).is_some(),
+            "the compacted revision is readable"
+        );
     }
 
     #[test]

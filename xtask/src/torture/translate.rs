@@ -66,7 +66,8 @@ pub async fn send(
             (response.header, Reply::Revoke)
         }
     };
-    let header = header.ok_or_else(|| Failure::Malformed(format!("{request} was answered without a header")))?;
+    let header =
+        header.ok_or_else(|| Failure::Malformed(format!("{request} was answered without a header")))?;
     connection.saw(&header);
     Ok(Answer { revision: unsigned(header.revision), reply })
 }
@@ -101,7 +102,8 @@ pub fn signed(number: u64) -> i64 {
 /// The two keys with which the wire names a span.
 pub fn ends(span: &Span) -> (Bytes, Bytes) {
     // No key is empty, so everything begins at the smallest: a zero byte.
-    let from = if span.from.is_empty() { Bytes::from_static(&[0]) } else { Bytes::copy_from_slice(&span.from) };
+    let from =
+        if span.from.is_empty() { Bytes::from_static(&[0]) } else { Bytes::copy_from_slice(&span.from) };
     let end = match &span.end {
         SpanEnd::Single => Bytes::new(),
         SpanEnd::Before(before) => Bytes::copy_from_slice(before),
@@ -113,11 +115,19 @@ pub fn ends(span: &Span) -> (Bytes, Bytes) {
 fn range(request: &Request) -> wire::RangeRequest {
     let Request::Range { span, limit, count_only } = request else { unreachable!("asked for a range") };
     let (key, range_end) = ends(span);
-    wire::RangeRequest { key, range_end, limit: signed(*limit), count_only: *count_only, ..Default::default() }
+    wire::RangeRequest {
+        key,
+        range_end,
+        limit: signed(*limit),
+        count_only: *count_only,
+        ..Default::default()
+    }
 }
 
 fn put(request: &Request) -> wire::PutRequest {
-    let Request::Put { key, value, lease, return_previous } = request else { unreachable!("asked for a put") };
+    let Request::Put { key, value, lease, return_previous } = request else {
+        unreachable!("asked for a put")
+    };
     wire::PutRequest {
         key: Bytes::copy_from_slice(key),
         value: Bytes::copy_from_slice(value),
@@ -134,7 +144,9 @@ fn delete(request: &Request) -> wire::DeleteRangeRequest {
 }
 
 fn txn(request: &Request) -> wire::TxnRequest {
-    let Request::Txn { compares, success, failure } = request else { unreachable!("asked for a transaction") };
+    let Request::Txn { compares, success, failure } = request else {
+        unreachable!("asked for a transaction")
+    };
     wire::TxnRequest {
         compare: compares.iter().map(compare).collect(),
         success: success.iter().map(operation).collect(),
@@ -156,7 +168,9 @@ fn operation(request: &Request) -> wire::RequestOp {
 fn compare(compare: &Compare) -> wire::Compare {
     let (target, union) = match &compare.operand {
         Operand::Version(number) => (CompareTarget::Version, TargetUnion::Version(signed(*number))),
-        Operand::CreateRevision(number) => (CompareTarget::Create, TargetUnion::CreateRevision(signed(*number))),
+        Operand::CreateRevision(number) => {
+            (CompareTarget::Create, TargetUnion::CreateRevision(signed(*number)))
+        }
         Operand::ModRevision(number) => (CompareTarget::Mod, TargetUnion::ModRevision(signed(*number))),
         Operand::Value(value) => (CompareTarget::Value, TargetUnion::Value(Bytes::copy_from_slice(value))),
         Operand::Lease(lease) => (CompareTarget::Lease, TargetUnion::Lease(*lease)),
@@ -168,13 +182,7 @@ fn compare(compare: &Compare) -> wire::Compare {
         Relation::Less => CompareResult::Less,
     };
     let (key, range_end) = ends(&compare.span);
-    wire::Compare {
-        result: result.into(),
-        target: target.into(),
-        key,
-        range_end,
-        target_union: Some(union),
-    }
+    wire::Compare { result: result.into(), target: target.into(), key, range_end, target_union: Some(union) }
 }
 
 fn range_reply(response: wire::RangeResponse) -> Reply {
@@ -226,7 +234,9 @@ mod tests {
     fn only_a_request_at_fault_is_known_not_to_have_taken_effect() {
         let refused = |code: Code| matches!(Failure::from(Status::new(code, "")), Failure::Refused(_));
         assert!(refused(Code::NotFound) && refused(Code::InvalidArgument) && refused(Code::OutOfRange));
-        for open in [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unknown, Code::Internal] {
+        for open in
+            [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unknown, Code::Internal]
+        {
             assert!(!refused(open), "{open:?} leaves open what happens");
         }
     }

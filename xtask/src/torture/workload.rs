@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use synod_check::etcd::{OldRead, OldReadAnswer};
 use synod_check::history::{Client, OperationId};
-use synod_check::specification::key_value::{
-    Answer, Blob, Compare, Operand, Relation, Reply, Request, Span,
-};
+use synod_check::specification::key_value::{Answer, Blob, Compare, Operand, Relation, Reply, Request, Span};
 
 use super::clients::{ANSWER_TIMEOUT, Connection, Roaming};
 use super::dice::Dice;
@@ -62,7 +60,8 @@ impl Worker {
             if self.dice.percent(2) {
                 self.roaming.leave();
             }
-            let think = self.dice.milliseconds(0, u64::try_from(self.think_max.as_millis()).unwrap_or(1).max(1));
+            let think =
+                self.dice.milliseconds(0, u64::try_from(self.think_max.as_millis()).unwrap_or(1).max(1));
             tokio::time::sleep(think).await;
         }
     }
@@ -109,9 +108,11 @@ impl Worker {
         match self.dice.below(100) {
             0..25 => Request::get(key),
             25..32 => Request::range(Span::prefix(PREFIX)),
-            32..35 => {
-                Request::Range { span: Span::prefix(PREFIX), limit: 1 + self.dice.below(KEYS), count_only: false }
-            }
+            32..35 => Request::Range {
+                span: Span::prefix(PREFIX),
+                limit: 1 + self.dice.below(KEYS),
+                count_only: false,
+            },
             35..37 => Request::Range { span: Span::prefix(PREFIX), limit: 0, count_only: true },
             37..60 => Request::Put {
                 key: key.as_bytes().into(),
@@ -189,7 +190,8 @@ impl Worker {
             (journal.base_revision, journal.latest_revision)
         };
         let at = (!self.dice.percent(50)).then(|| base + self.dice.below(latest.max(base) - base + 1));
-        let span = if self.dice.percent(50) { Span::prefix(PREFIX) } else { Span::key(key(self.dice.below(KEYS))) };
+        let span =
+            if self.dice.percent(50) { Span::prefix(PREFIX) } else { Span::key(key(self.dice.below(KEYS))) };
         let serializable = at.is_none() || self.dice.percent(50);
         let dice = &mut self.dice;
         let Some(connection) = self.roaming.connection(|members| dice.index(members)).await else {

@@ -45,6 +45,7 @@ impl Shard {
             self.step_raft_propose(cx, Token::Proposals(sequences), envelopes, fx);
             return;
         }
+        self.proposals.left(due.iter().map(|(sequence, _)| *sequence));
         let mut batch = Vec::new();
         let mut bytes = 0;
         for (_, envelope) in due {

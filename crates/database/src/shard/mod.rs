@@ -370,12 +370,16 @@ impl Shard {
                 self.reads.refuse(id);
                 self.arm_resend_timer(fx);
             }
-            (Some(Token::Proposals(sequences)), raft::Reply::Refused(raft::Refusal::Overloaded)) => {
+            (Some(Token::Proposals(sequences)), raft::Reply::Refused(refusal)) => {
+                let overloaded = refusal == raft::Refusal::Overloaded;
                 for sequence in sequences {
-                    self.proposals.remove(sequence);
-                    fx.fx.reply(RequestId(sequence), Reply::Refused(Refusal::Overloaded));
+                    if self.proposals.refused(sequence, overloaded) {
+                        fx.fx.reply(RequestId(sequence), Reply::Refused(Refusal::Overloaded));
+                    }
                 }
+                self.arm_resend_timer(fx);
             }
+            (Some(Token::Proposals(sequences)), _) => self.proposals.left(sequences),
             (Some(Token::LeaseEnd(lease)), raft::Reply::Refused(_)) => {
                 self.lessor.again(&[lease], cx.now + self.config.resend_after);
                 self.arm_lease_timer(cx, fx);
@@ -385,7 +389,7 @@ impl Shard {
                 fx.fx.reply(id, Reply::Refused(Refusal::NotLeader));
             }
             (Some(Token::Transfer(id)), _) => fx.fx.reply(id, Reply::Refused(Refusal::BadTarget)),
-            (Some(Token::Proposals(_) | Token::LeaseEnd(_)) | None, _) => {}
+            (Some(Token::LeaseEnd(_)) | None, _) => {}
         }
     }
 
