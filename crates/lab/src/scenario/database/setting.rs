@@ -92,13 +92,6 @@ impl Setting {
             load: draw_load(&mut draw),
         }
     }
-
-    /// Puts known bugs of the database in.
-    pub fn with_flaws(mut self, flaws: Flaws) -> Setting {
-        self.flaws = flaws;
-        self.shard.flaws = flaws;
-        self
-    }
 }
 
 fn draw_raft(plan: &Plan, draw: &mut Stream) -> raft::Config {
