@@ -5,9 +5,13 @@
 //! servers.
 //!
 //! - [`scenario::database`]: the whole database node, several of them, under load and under fire.
-//! - [`hunt`]: many seeds of a scenario, one after the other, and the replay of one of them.
+//! - [`hunt`]: many seeds of a scenario, those that were bad once first, and a verdict.
+//! - [`replay`]: one seed again, to be looked at.
 //! - [`planted`]: known bugs put back one by one, to prove that a hunt would have found them.
+//! - [`report`]: all of it in words, for a terminal or a file.
 
 pub mod hunt;
 pub mod planted;
+pub mod replay;
+pub mod report;
 pub mod scenario;

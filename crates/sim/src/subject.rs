@@ -90,6 +90,11 @@ pub trait Subject: Sized {
         Ok(())
     }
 
+    /// What clients did and what was judged, by name: it goes into what the run exercised.
+    fn exercised(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// The size of a message on the wire, for queues and bandwidth.
     fn message_bytes(&self, message: &<Self::Machine as Machine>::Message) -> usize {
         let _ = message;

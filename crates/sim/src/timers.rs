@@ -39,14 +39,15 @@ impl<T: Ord + Clone> Timers<T> {
     }
 
     /// Sets the deadline of that name; gives its place and a moment if an event must be put down.
-    pub(crate) fn arm(&mut self, name: T, reading: u64, clock: &Clock) -> (u32, Option<Moment>) {
+    /// A slow clock shows one reading for several moments, so that the first of a deadline at once may be over: it rings now.
+    pub(crate) fn arm(&mut self, name: T, reading: u64, now: Moment, clock: &Clock) -> (u32, Option<Moment>) {
         let place = match self.by_name.get(&name) {
             Some(place) => *place,
             None => self.slot(name),
         };
         let slot = &mut self.slots[place as usize];
         slot.reading = reading;
-        (place, slot.schedule(clock))
+        (place, slot.schedule(clock).map(|at| at.max(now)))
     }
 
     pub(crate) fn disarm(&mut self, name: &T) {
@@ -110,25 +111,36 @@ mod tests {
     fn a_deadline_moved_ahead_keeps_its_event() {
         let clock = Clock::new(0, 0, Duration::ZERO);
         let mut timers = Timers::new();
-        assert_eq!(timers.arm('a', 10, &clock), (0, Some(Moment(10))));
-        assert_eq!(timers.arm('a', 25, &clock), (0, None));
+        assert_eq!(timers.arm('a', 10, Moment(0), &clock), (0, Some(Moment(10))));
+        assert_eq!(timers.arm('a', 25, Moment(0), &clock), (0, None));
         assert_eq!(timers.ring(0, Moment(10), &clock), Rang::Later(Moment(25)));
         assert_eq!(timers.ring(0, Moment(25), &clock), Rang::Fire('a'));
         assert_eq!(timers.ring(0, Moment(25), &clock), Rang::Stale);
     }
 
     #[test]
+    fn a_deadline_at_once_is_not_before_now() {
+        let clock = Clock::new(-300_000, 0, Duration::ZERO);
+        let mut timers = Timers::new();
+        for now in (0..50).map(Moment) {
+            let (place, event) = timers.arm('a', clock.read(now), now, &clock);
+            assert_eq!(event, Some(now));
+            assert_eq!(timers.ring(place, now, &clock), Rang::Fire('a'));
+        }
+    }
+
+    #[test]
     fn a_deadline_moved_back_fires_once_and_a_disarmed_one_never() {
         let clock = Clock::new(0, 0, Duration::ZERO);
         let mut timers = Timers::new();
-        timers.arm('a', 100, &clock);
-        assert_eq!(timers.arm('a', 50, &clock), (0, Some(Moment(50))));
+        timers.arm('a', 100, Moment(0), &clock);
+        assert_eq!(timers.arm('a', 50, Moment(0), &clock), (0, Some(Moment(50))));
         assert_eq!(timers.ring(0, Moment(50), &clock), Rang::Fire('a'));
         assert_eq!(timers.ring(0, Moment(100), &clock), Rang::Stale);
-        timers.arm('b', 200, &clock);
+        timers.arm('b', 200, Moment(0), &clock);
         timers.disarm(&'b');
         // The place goes to another name, whose deadline is later than the old event.
-        let (place, event) = timers.arm('c', 300, &clock);
+        let (place, event) = timers.arm('c', 300, Moment(200), &clock);
         assert_eq!((place, event), (0, None));
         assert_eq!(timers.ring(0, Moment(200), &clock), Rang::Later(Moment(300)));
         assert_eq!(timers.ring(0, Moment(300), &clock), Rang::Fire('c'));

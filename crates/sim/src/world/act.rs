@@ -97,7 +97,7 @@ impl<S: Subject> World<S> {
                 Effect::Arm { timer, least, most } => {
                     let delay = crate::stream::nanos(node.timer_draw.duration(least, most));
                     let reading = node.clock.read(self.now).saturating_add(delay);
-                    let (place, event) = process.timers.arm(timer, reading, &node.clock);
+                    let (place, event) = process.timers.arm(timer, reading, self.now, &node.clock);
                     if let Some(at) = event {
                         let event = Event::Timer { node: index as u32, life: node.life, place };
                         self.agenda.put(at, event);

@@ -246,7 +246,10 @@ impl<S: Subject> World<S> {
 
     /// What the run came to so far.
     pub fn report(&self) -> Run {
-        let exercised = self.tally.exercised(&self.notes);
+        let mut exercised = self.tally.exercised(&self.notes);
+        for (name, count) in self.subject.exercised() {
+            exercised.add(name, count);
+        }
         let vacuous = match &self.found {
             Some(_) => None,
             None => exercised.vacuous(self.plan.faults.faults.len()),

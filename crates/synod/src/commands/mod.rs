@@ -8,6 +8,7 @@ mod dev;
 mod endpoint;
 mod get;
 mod key_range;
+mod lab;
 mod lease;
 mod member;
 mod put;
@@ -57,6 +58,8 @@ pub enum Command {
     Endpoint(endpoint::Arguments),
     /// Measure how fast a cluster answers
     Bench(bench::Arguments),
+    /// Hunt for bugs of the database itself, in simulated worlds
+    Lab(lab::Arguments),
     /// Print the completion script of a shell
     Completions(completions::Arguments),
     /// Print the version
@@ -80,6 +83,7 @@ pub fn run(command_line: CommandLine) -> Result<Exit, Failure> {
         Command::Member(arguments) => member::run(&context, &arguments),
         Command::Endpoint(arguments) => endpoint::run(&context, &arguments),
         Command::Bench(arguments) => bench::run(&context, &arguments),
+        Command::Lab(arguments) => lab::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
     }

@@ -50,7 +50,9 @@ impl Crowd {
                 }
                 outcome.as_ref().ok().and_then(|outcome| model::outcome(*revision, outcome))
             }
-            Reply::Read { revision, answer } => self.judge_read(from, pending, (*revision, answer), leases)?,
+            Reply::Read { revision, answer } => {
+                self.judge_read(from, pending, (*revision, answer), leases)?
+            }
             Reply::Lease(time) => {
                 self.judge_lease(from, pending, *time, leases)?;
                 None
@@ -179,13 +181,20 @@ impl Crowd {
     }
 
     /// Within one life a node's own state does not go back.
-    fn judge_progress(&mut self, from: NodeId, pending: &Pending, revision: Revision) -> Result<(), Violation> {
+    fn judge_progress(
+        &mut self,
+        from: NodeId,
+        pending: &Pending,
+        revision: Revision,
+    ) -> Result<(), Violation> {
         let life = self.received.get(&pending.envelope).copied();
         if let Some((then, shown)) = pending.shown
             && life == Some(then)
             && revision < shown
         {
-            let sentence = format!("{from} answered at revision {revision}, after it had shown {shown} in the same life");
+            let sentence = format!(
+                "{from} answered at revision {revision}, after it had shown {shown} in the same life"
+            );
             return Err(Violation::new("a node's state does not go back", [from], sentence));
         }
         if let Some((present, shown)) = self.shown.get_mut(&from)
@@ -247,27 +256,44 @@ impl Crowd {
 }
 
 /// An acknowledged change is the one that was committed, with its answer.
-pub(super) fn judge_applied(from: NodeId, id: RequestId, reply: &Reply, oracle: &Oracle) -> Result<(), Violation> {
+pub(super) fn judge_applied(
+    from: NodeId,
+    id: RequestId,
+    reply: &Reply,
+    oracle: &Oracle,
+) -> Result<(), Violation> {
     const PROPERTY: &str = "acknowledged writes are never lost";
     match oracle.answer(id) {
         Some(answer) if answer == reply => Ok(()),
         Some(answer) => {
-            let sentence = format!("{from} answered request {} with {reply:?}; what was committed gives {answer:?}", id.0);
+            let sentence = format!(
+                "{from} answered request {} with {reply:?}; what was committed gives {answer:?}",
+                id.0
+            );
             Err(Violation::new(PROPERTY, [from], sentence))
         }
         None => {
-            let sentence = format!("{from} acknowledged request {} with {reply:?}, and it was never committed", id.0);
+            let sentence =
+                format!("{from} acknowledged request {} with {reply:?}, and it was never committed", id.0);
             Err(Violation::new(PROPERTY, [from], sentence))
         }
     }
 }
 
 /// No lease is listed that had ended before the question was asked.
-fn judge_leases(from: NodeId, pending: &Pending, found: &[LeaseId], leases: &Leases) -> Result<(), Violation> {
+fn judge_leases(
+    from: NodeId,
+    pending: &Pending,
+    found: &[LeaseId],
+    leases: &Leases,
+) -> Result<(), Violation> {
     match found.iter().find(|lease| leases.ended_before(**lease, pending.sent)) {
         None => Ok(()),
         Some(lease) => {
-            let sentence = format!("{from} lists lease {lease}, which had ended before it was asked at {:?}", pending.sent);
+            let sentence = format!(
+                "{from} lists lease {lease}, which had ended before it was asked at {:?}",
+                pending.sent
+            );
             Err(Violation::new("linearizability", [from], sentence))
         }
     }

@@ -61,7 +61,6 @@ struct Actor {
 pub(super) struct Pending {
     pub command: Command,
     pub recorded: Option<OperationId>,
-    pub node: NodeId,
     pub sent: Duration,
     /// What was known when it was sent.
     pub floor: Revision,
@@ -131,7 +130,13 @@ impl Crowd {
     }
 
     /// A client begins a round. With `errands_only`, clients that have none stop.
-    pub fn act(&mut self, index: usize, load: &Load, errands_only: bool, clients: &mut Clients<Node>) -> Wish {
+    pub fn act(
+        &mut self,
+        index: usize,
+        load: &Load,
+        errands_only: bool,
+        clients: &mut Clients<Node>,
+    ) -> Wish {
         let over = self.known.operations >= load.operations_max;
         let actor = &mut self.clients[index];
         let nodes = clients.nodes().count() as u64;
@@ -183,11 +188,12 @@ impl Crowd {
             let id = RequestId(envelope.0 + slot);
             // One client of the history each: the operations of a batch are concurrent.
             let client = Client(index as u64 * LANES_MAX + slot);
-            let recorded = model_of(&command)
-                .map(|request| self.recorder.invoke(client, now, request).expect("this slot has nothing in flight"));
+            let recorded = model_of(&command).map(|request| {
+                self.recorder.invoke(client, now, request).expect("this slot has nothing in flight")
+            });
             let shown = self.shown.get(&node).copied();
             let pending =
-                Pending { command, recorded, node, sent: now, floor: self.known.revision, shown, envelope };
+                Pending { command, recorded, sent: now, floor: self.known.revision, shown, envelope };
             self.owners.insert(id, index);
             self.clients[index].waiting.insert(id, pending);
         }

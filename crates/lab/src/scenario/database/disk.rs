@@ -41,8 +41,7 @@ impl LogFormat for WalFormat {
     }
 
     fn scan(&self, place: SegmentPlace, bytes: &[u8]) -> Result<Scan, Corruption> {
-        let corrupt =
-            |offset: usize, reason: String| Corruption { sequence: place.sequence, offset, reason };
+        let corrupt = |offset: usize, reason: String| Corruption { sequence: place.sequence, offset, reason };
         let header = match SegmentHeader::decode(bytes) {
             Ok(header) => header,
             // Its header was lost with the first write into it: nothing in it was ever durable.
@@ -50,13 +49,18 @@ impl LogFormat for WalFormat {
             Err(damage) => return Err(corrupt(0, format!("expected a header, found {damage:?}"))),
         };
         if (header.sequence, header.first.0) != (place.sequence, place.first) {
-            let reason = format!("expected segment {} from record {}, found {header:?}", place.sequence, place.first);
+            let reason =
+                format!("expected segment {} from record {}, found {header:?}", place.sequence, place.first);
             return Err(corrupt(0, reason));
         }
-        let found = scan(bytes, &header, None)
-            .map_err(|damage| corrupt(damage.offset as usize, format!("record {}: {}", damage.record, damage.evidence)))?;
+        let found = scan(bytes, &header, None).map_err(|damage| {
+            corrupt(damage.offset as usize, format!("record {}: {}", damage.record, damage.evidence))
+        })?;
         if found.torn && !place.last {
-            return Err(corrupt(found.end, "expected a whole segment, since a later one follows; found damage".to_owned()));
+            return Err(corrupt(
+                found.end,
+                "expected a whole segment, since a later one follows; found damage".to_owned(),
+            ));
         }
         let mut records = Vec::new();
         let mut reader = Records::new(&header, found.next);
@@ -86,7 +90,9 @@ mod tests {
     fn segment() -> Vec<u8> {
         let mut bytes = Vec::new();
         WalFormat.header(3, 10, &mut bytes);
-        for (number, durable, payload) in [(10, 9, "ten"), (11, 9, "eleven"), (12, 11, ""), (13, 11, "thirteen")] {
+        for (number, durable, payload) in
+            [(10, 9, "ten"), (11, 9, "eleven"), (12, 11, ""), (13, 11, "thirteen")]
+        {
             WalFormat.frame(number, durable, payload.as_bytes(), &mut bytes);
         }
         bytes.resize(bytes.len() + 600, 0);

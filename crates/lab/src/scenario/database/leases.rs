@@ -37,7 +37,13 @@ impl Leases {
     }
 
     /// A client that sent its request at `sent` was promised this much more.
-    pub fn promised(&mut self, node: NodeId, lease: LeaseId, sent: Duration, time_to_live: Duration) -> Result<(), Violation> {
+    pub fn promised(
+        &mut self,
+        node: NodeId,
+        lease: LeaseId,
+        sent: Duration,
+        time_to_live: Duration,
+    ) -> Result<(), Violation> {
         self.run(lease).renewals.push(Renewal { sent, time_to_live });
         self.judge(node, lease)
     }

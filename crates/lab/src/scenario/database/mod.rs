@@ -31,41 +31,126 @@ mod subject;
 mod watchers;
 mod workload;
 
+use std::fmt;
 use std::time::Duration;
 
 use synod_machine::Machine;
-use synod_sim::{Plan, Swarm, Tolerance};
+use synod_sim::{Hunt, Plan, PlanError, Report, Run, Swarm, Tolerance};
+
+use super::Scenario;
+use crate::planted::Planted;
+use crate::replay::{Look, Replayed, replay};
 
 pub use disk::WalFormat;
 pub use setting::{Load, Mix, Setting};
 pub use subject::Database;
 
-/// The scenario's name.
-pub const NAME: &str = "database";
-
 /// Clocks are at most so far off true time, in parts per million, where nothing else is said.
 pub const DRIFT_PPM_BOUND: u32 = 500;
 
-/// The space from which the scenario's plans are drawn.
-pub fn swarm() -> Swarm {
-    Swarm {
-        needs: synod_database::Node::NEEDS,
-        nodes: vec![1, 3, 3, 3, 5],
-        safety: (Duration::from_secs(2), Duration::from_secs(20)),
-        heal: Duration::from_secs(60),
-        tolerance: Tolerance { wipes_max: 0, lost_max: 1 },
-        drift_ppm_bound: DRIFT_PPM_BOUND,
-        ..Swarm::default()
+/// The scenario.
+pub struct Scene;
+
+impl Scene {
+    /// The space from which plans are drawn.
+    pub fn space() -> Swarm {
+        Swarm {
+            needs: synod_database::Node::NEEDS,
+            nodes: vec![1, 3, 3, 3, 5],
+            safety: (Duration::from_secs(2), Duration::from_secs(20)),
+            heal: Duration::from_secs(60),
+            tolerance: Tolerance { wipes_max: 0, lost_max: 1 },
+            drift_ppm_bound: DRIFT_PPM_BOUND,
+            ..Swarm::default()
+        }
+    }
+
+    /// The subject of a plan.
+    pub fn subject(plan: &Plan, bug: Option<&Planted>) -> Database {
+        let mut setting = Setting::draw(plan);
+        if let Some(bug) = bug {
+            (bug.setting)(&mut setting);
+        }
+        Database::new(plan, setting)
     }
 }
 
-/// The plan of a seed.
-pub fn plan(seed: u64) -> Plan {
-    fit(swarm().plan(seed))
-}
+impl Scenario for Scene {
+    fn name(&self) -> &'static str {
+        "database"
+    }
 
-/// Makes a drawn plan fit the database: its segments begin with a header of two blocks.
-pub fn fit(mut plan: Plan) -> Plan {
-    plan.disk.segment_bytes += synod_storage::wal::format::DATA_OFFSET;
-    plan
+    fn summary(&self) -> &'static str {
+        "Whole database nodes: consensus, log, store, leases and watches, under clients and faults."
+    }
+
+    fn properties(&self) -> &'static [&'static str] {
+        &[
+            "the properties of Raft, after every step",
+            "all answers together are linearizable",
+            "acknowledged writes are never lost; refused requests have no effect",
+            "revisions are dense and increasing; old revisions do not change",
+            "watchers see every event once, in order, without a gap",
+            "leases never expire early; their keys go with them at once",
+            "replicas are equal at equal applied index",
+            "log records and messages read back as they were",
+            "when the faults are over, everything works again within a minute",
+        ]
+    }
+
+    fn must_exercise(&self) -> &'static [&'static str] {
+        &[
+            "note.raft.election",
+            "note.raft.truncated",
+            "note.raft.snapshot_installed",
+            "note.raft.lease_read",
+            "note.lease expired",
+            "note.lease renewed",
+            "disk.torn tails cut",
+            "fault.crash",
+            "fault.kill",
+            "fault.partition",
+            "fault.pause",
+            "message.duplicated",
+            "message.dropped.loss",
+            "client.answers judged",
+            "client.abandoned",
+            "store.compared with the oracle",
+            "watch.outputs",
+            "watch.compacted",
+        ]
+    }
+
+    fn plan(&self, seed: u64, bug: Option<&Planted>) -> Plan {
+        let mut space = Scene::space();
+        if let Some(bug) = bug {
+            (bug.space)(&mut space);
+        }
+        let mut plan = space.plan(seed);
+        // Segments of the product's log begin with a header of two blocks.
+        plan.disk.segment_bytes += synod_storage::wal::format::DATA_OFFSET;
+        if let Some(bug) = bug {
+            (bug.plan)(&mut plan);
+        }
+        plan
+    }
+
+    fn hunt(
+        &self,
+        hunt: &Hunt,
+        bug: Option<&Planted>,
+        progress: &mut (dyn FnMut(&Report, &Run) -> bool + Send),
+    ) -> Result<Report, PlanError> {
+        hunt.go(|seed| self.plan(seed, bug), |plan| Scene::subject(plan, bug), progress)
+    }
+
+    fn replay(
+        &self,
+        plan: Plan,
+        bug: Option<&Planted>,
+        look: &Look,
+        trace: Option<Box<dyn fmt::Write>>,
+    ) -> Result<Replayed, PlanError> {
+        replay(plan, |plan| Scene::subject(plan, bug), self.name(), look, trace)
+    }
 }

@@ -100,12 +100,7 @@ pub fn change(event: &mvcc::Event) -> Change {
         mvcc::EventKind::Put => Some(blob(&event.kv.value)),
         mvcc::EventKind::Delete => None,
     };
-    Change {
-        revision: number(event.kv.mod_revision),
-        key: blob(&event.kv.key),
-        value,
-        lease: event.kv.lease,
-    }
+    Change { revision: number(event.kv.mod_revision), key: blob(&event.kv.key), value, lease: event.kv.lease }
 }
 
 /// A revision or a count: never negative in an answer of the store.

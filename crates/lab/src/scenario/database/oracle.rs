@@ -8,7 +8,6 @@
 //! before the checkers' own model.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use synod_check::etcd::StoreHistory;
 use synod_database::Reply;
@@ -90,8 +89,10 @@ impl Oracle {
                 continue;
             }
             if entry.index.0 != self.applied + 1 {
-                let sentence =
-                    format!("{node} reports entry {} committed; the last before was {}", entry.index.0, self.applied);
+                let sentence = format!(
+                    "{node} reports entry {} committed; the last before was {}",
+                    entry.index.0, self.applied
+                );
                 return Err(Violation::new("state machine safety", [node], sentence));
             }
             self.applied = entry.index.0;
@@ -173,12 +174,16 @@ impl Oracle {
             return Ok(None);
         };
         let before = self.store.revision();
-        let done =
-            self.store.apply(self.applied, operation, Events::Collect).expect("an engine in memory does not fail");
+        let done = self
+            .store
+            .apply(self.applied, operation, Events::Collect)
+            .expect("an engine in memory does not fail");
         self.note_changes(node, before, done.revision, done.events)?;
         let fact = lease_fact(envelope, operation, &done.outcome, (before, done.revision));
         if matches!((operation, &done.outcome), (Operation::Compact { .. }, Ok(_))) {
-            while self.store.compact_step(1_000).expect("an engine in memory does not fail") == Sweep::Unfinished {}
+            while self.store.compact_step(1_000).expect("an engine in memory does not fail")
+                == Sweep::Unfinished
+            {}
         }
         if envelope.origin != INTERNAL {
             self.answers.insert(id, Reply::Applied { revision: done.revision, outcome: done.outcome });
@@ -197,7 +202,8 @@ impl Oracle {
         let expected = before + i64::from(!events.is_empty());
         let stray = events.iter().any(|event| event.kv.mod_revision != after);
         if after != expected || stray {
-            let sentence = format!("an operation took the store from revision {before} to {after} with {events:?}");
+            let sentence =
+                format!("an operation took the store from revision {before} to {after} with {events:?}");
             return Err(Violation::new("revisions are dense and increasing", [node], sentence));
         }
         self.history.changes.extend(events.iter().map(model::change));
@@ -215,7 +221,8 @@ impl Oracle {
         if boot > session.boot {
             *session = Session { boot, floor: 0 };
         }
-        if boot < session.boot || sequence < session.floor || !self.admitted.insert((origin, boot, sequence)) {
+        if boot < session.boot || sequence < session.floor || !self.admitted.insert((origin, boot, sequence))
+        {
             return false;
         }
         session.floor = session.floor.max(floor);
@@ -227,7 +234,8 @@ impl Oracle {
 const INTERNAL: NodeId = NodeId(0);
 
 fn declined(node: NodeId, id: RequestId) -> Violation {
-    let sentence = format!("the client of request {} was told that nothing was done, and it took effect", id.0);
+    let sentence =
+        format!("the client of request {} was told that nothing was done, and it took effect", id.0);
     Violation::new("refused requests have no effect", [node], sentence)
 }
 
@@ -246,9 +254,4 @@ fn lease_fact(
         }),
         _ => None,
     }
-}
-
-/// The time at which something was seen, since the run's beginning.
-pub fn since_beginning(now: synod_machine::Mono) -> Duration {
-    now.since_start()
 }

@@ -32,17 +32,23 @@ impl Comparison {
     pub fn due(&mut self, node: NodeId) -> bool {
         let answers = self.answers.entry(node).or_default();
         *answers += 1;
-        *answers % ANSWERS_BETWEEN == 0
+        answers.is_multiple_of(ANSWERS_BETWEEN)
     }
 
     /// Compares a replica with what it should hold.
-    pub fn compare(&mut self, oracle: &Oracle, node: NodeId, worker: &Replicas<MemoryKv>) -> Result<(), Violation> {
+    pub fn compare(
+        &mut self,
+        oracle: &Oracle,
+        node: NodeId,
+        worker: &Replicas<MemoryKv>,
+    ) -> Result<(), Violation> {
         let Some(replica) = worker.get(GroupId::default()) else { return Ok(()) };
         let violation = |sentence: String| Err(Violation::new(PROPERTY, [node], sentence));
         let view = replica.view();
         let applied = view.applied_index();
         if applied > oracle.applied() {
-            let sentence = format!("{node} has applied entry {applied}, and only {} are committed", oracle.applied());
+            let sentence =
+                format!("{node} has applied entry {applied}, and only {} are committed", oracle.applied());
             return violation(sentence);
         }
         let Some(truth) = oracle.view(applied) else { return Ok(()) };
@@ -58,12 +64,17 @@ impl Comparison {
         }
         let (found, expected) = (view.hash_kv(0), truth.hash_kv(0));
         if found != expected {
-            let sentence =
-                format!("after entry {applied} {node} holds other keys than it should: {found:?} and not {expected:?}");
+            let sentence = format!(
+                "after entry {applied} {node} holds other keys than it should: {found:?} and not {expected:?}"
+            );
             return violation(sentence);
         }
         if view.leases() != truth.leases() {
-            let sentence = format!("after entry {applied} {node} has the leases {:?} and not {:?}", view.leases(), truth.leases());
+            let sentence = format!(
+                "after entry {applied} {node} has the leases {:?} and not {:?}",
+                view.leases(),
+                truth.leases()
+            );
             return violation(sentence);
         }
         self.compare_whole(node, replica)

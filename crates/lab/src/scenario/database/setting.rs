@@ -93,13 +93,6 @@ impl Setting {
         let load = draw_load(&mut draw);
         Setting { shard, persist_entries, compact_step_changes, chunk_bytes, flaws: Flaws::default(), load }
     }
-
-    /// Puts known bugs of the database in.
-    pub fn with_flaws(mut self, flaws: Flaws) -> Setting {
-        self.flaws = flaws;
-        self.shard.flaws = flaws;
-        self
-    }
 }
 
 /// A message of so many bytes, made to fit the plan's queues: as in the real transport, whose queues hold any frame.

@@ -60,13 +60,9 @@ pub struct Database {
 }
 
 impl Database {
-    /// The database of a plan, in the setting that its workload bits draw.
-    pub fn new(plan: &Plan) -> Self {
-        Database::with(plan, Setting::draw(plan))
-    }
-
     /// The database of a plan in that setting.
-    pub fn with(plan: &Plan, setting: Setting) -> Self {
+    pub fn new(plan: &Plan, mut setting: Setting) -> Self {
+        setting.shard.flaws = setting.flaws;
         let mut draw = Stream::named(plan.workload, "streams");
         Database {
             heal: plan.heal,
@@ -82,30 +78,6 @@ impl Database {
             messages: 0,
             setting,
         }
-    }
-
-    /// What clients did and what was compared, by name.
-    pub fn exercised(&self) -> [(&'static str, u64); 8] {
-        [
-            ("client.operations", self.crowd.known.operations),
-            ("client.answers judged", self.crowd.answers),
-            ("client.abandoned", self.crowd.abandoned),
-            ("watch.outputs", self.watchers.outputs),
-            ("watch.reopened", self.watchers.reopened),
-            ("watch.compacted", self.watchers.compacted),
-            ("lease.lives", self.leases.len() as u64),
-            ("replica.comparisons", self.comparison.made),
-        ]
-    }
-
-    /// The last revision that the run came to.
-    pub fn revision(&self) -> i64 {
-        self.oracle.revision()
-    }
-
-    /// Whether the search for an explanation of all answers met its limits.
-    pub fn is_unexplained(&self) -> bool {
-        self.crowd.unexplained
     }
 
     fn act(&mut self, index: usize, clients: &mut Clients<Node>) {
@@ -146,7 +118,7 @@ impl Database {
     /// What goes over the wire comes out as it went in.
     fn check_wire(&mut self, node: NodeId, message: &Message) -> Result<(), Violation> {
         self.messages += 1;
-        if self.messages % MESSAGES_BETWEEN != 0 {
+        if !self.messages.is_multiple_of(MESSAGES_BETWEEN) {
             return Ok(());
         }
         let mut bytes = BytesMut::new();
@@ -193,7 +165,13 @@ impl Subject for Database {
         (node, Replicas::new([(GROUP, replica)]))
     }
 
-    fn crash_worker(&mut self, node: NodeId, worker: Replicas<MemoryKv>, crash: Crash, draw: &mut Stream) -> MemoryKv {
+    fn crash_worker(
+        &mut self,
+        node: NodeId,
+        worker: Replicas<MemoryKv>,
+        crash: Crash,
+        draw: &mut Stream,
+    ) -> MemoryKv {
         self.watchers.node_gone(node);
         let replica = worker.into_inner().remove(&GROUP).expect("every node has the group");
         let mut engine = replica.into_engine();
@@ -275,7 +253,11 @@ impl Subject for Database {
                 if let Some(recovery) = &self.recovery
                     && clients.now().since_start() >= recovery.ends
                 {
-                    let sentence = format!("all faults ended {:?} ago, and {}", self.heal - BEFORE_THE_END, recovery.obstacle);
+                    let sentence = format!(
+                        "all faults ended {:?} ago, and {}",
+                        self.heal - BEFORE_THE_END,
+                        recovery.obstacle
+                    );
                     return Err(Violation::new("liveness", recovery.survivors.clone(), sentence));
                 }
                 clients.after(LOOK_EVERY, token);
@@ -347,6 +329,22 @@ impl Subject for Database {
         }
         self.leases.judge_all(&self.oracle)?;
         self.crowd.judge_all(&self.oracle)
+    }
+
+    fn exercised(&self) -> Vec<(&'static str, u64)> {
+        let revisions = u64::try_from(self.oracle.revision()).unwrap_or(0);
+        vec![
+            ("client.operations", self.crowd.known.operations),
+            ("client.answers judged", self.crowd.answers),
+            ("client.abandoned", self.crowd.abandoned),
+            ("client.histories not explained", u64::from(self.crowd.unexplained)),
+            ("store.revisions", revisions),
+            ("store.compared with the oracle", self.comparison.made),
+            ("watch.outputs", self.watchers.outputs),
+            ("watch.reopened", self.watchers.reopened),
+            ("watch.compacted", self.watchers.compacted),
+            ("lease.lives", self.leases.len() as u64),
+        ]
     }
 
     fn message_bytes(&self, message: &Message) -> usize {

@@ -96,10 +96,17 @@ impl Watchers {
     }
 
     /// A stream's timer: it takes what came, or opens anew. Gives the time until its next one.
-    pub fn tick(&mut self, index: usize, oracle: &Oracle, targets: &[NodeId], clients: &mut Clients<Node>) -> Duration {
+    pub fn tick(
+        &mut self,
+        index: usize,
+        oracle: &Oracle,
+        targets: &[NodeId],
+        clients: &mut Clients<Node>,
+    ) -> Duration {
         let now = clients.now().since_start();
         let stream = &mut self.streams[index];
-        let silent = stream.watches.values().any(|watch| !watch.created) && now > stream.opened + CREATION_PATIENCE;
+        let silent =
+            stream.watches.values().any(|watch| !watch.created) && now > stream.opened + CREATION_PATIENCE;
         let wanders = !stream.broken && clients.draw.below(400) == 0;
         if stream.broken || silent || wanders || !targets.contains(&stream.node) {
             self.open(index, oracle, targets, clients);
@@ -133,7 +140,13 @@ impl Watchers {
     }
 
     /// An output arrived. The stream may be one that is not open any more.
-    pub fn output(&mut self, from: NodeId, id: RequestId, output: &WatchOutput, oracle: &Oracle) -> Result<(), Violation> {
+    pub fn output(
+        &mut self,
+        from: NodeId,
+        id: RequestId,
+        output: &WatchOutput,
+        oracle: &Oracle,
+    ) -> Result<(), Violation> {
         let Some(index) = self.by_id.get(&id).copied() else { return Ok(()) };
         self.outputs += 1;
         let stream = &mut self.streams[index];
@@ -319,7 +332,10 @@ impl Watch {
         }
         let compacted_away = event.prev_kv.is_none() && oracle.compacted() >= event.kv.mod_revision;
         if self.prev_kv && event.prev_kv != due.prev_kv && !compacted_away {
-            return Err(format!("{title} was shown {shown} with {:?} before it, and not {:?}", event.prev_kv, due.prev_kv));
+            return Err(format!(
+                "{title} was shown {shown} with {:?} before it, and not {:?}",
+                event.prev_kv, due.prev_kv
+            ));
         }
         self.place += offset + 1;
         self.next = event.kv.mod_revision;

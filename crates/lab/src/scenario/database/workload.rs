@@ -7,8 +7,8 @@ use synod_database::{Command, Consistency, Query};
 use synod_machine::NodeId;
 use synod_sim::Stream;
 use synod_storage::mvcc::{
-    Compare, CompareResult, CompareTarget, DeleteRequest, KeyRange, LeaseId, Operation, PutRequest, RangeRequest,
-    RequestOp, Revision, TxnRequest,
+    Compare, CompareResult, CompareTarget, DeleteRequest, KeyRange, LeaseId, Operation, PutRequest,
+    RangeRequest, RequestOp, Revision, TxnRequest,
 };
 
 use super::setting::Load;
@@ -27,7 +27,7 @@ pub struct Keys {
 impl Keys {
     /// Key number `index`: two groups, so that prefixes cut them.
     pub fn key(index: u64) -> Bytes {
-        Bytes::from(format!("{}/{:02}", if index % 3 == 0 { 'a' } else { 'b' }, index))
+        Bytes::from(format!("{}/{:02}", if index.is_multiple_of(3) { 'a' } else { 'b' }, index))
     }
 
     /// One of them.
@@ -111,7 +111,10 @@ pub fn draw_command(load: &Load, known: &mut Knowledge, nodes: u64, draw: &mut S
         0 => Command::Propose(Operation::Put(draw_put(load, known, draw))),
         1 => Command::Propose(Operation::Delete(draw_delete(keys, draw))),
         2 => draw_txn(load, known, draw),
-        3 => Command::Read { query: Query::Range(draw_range(keys, draw)), consistency: Consistency::Linearizable },
+        3 => Command::Read {
+            query: Query::Range(draw_range(keys, draw)),
+            consistency: Consistency::Linearizable,
+        },
         4 => draw_local_read(keys, known, draw),
         5 => draw_lease(known, draw),
         6 => {
@@ -173,8 +176,12 @@ fn draw_compare(keys: Keys, known: &Knowledge, draw: &mut Stream) -> Compare {
         3 => CompareTarget::Value(Bytes::from(format!("v{}", known.operations / 2))),
         _ => CompareTarget::Lease(0),
     };
-    let result =
-        *draw.pick(&[CompareResult::Equal, CompareResult::Less, CompareResult::Greater, CompareResult::NotEqual]);
+    let result = *draw.pick(&[
+        CompareResult::Equal,
+        CompareResult::Less,
+        CompareResult::Greater,
+        CompareResult::NotEqual,
+    ]);
     let range = match draw.below(6) {
         0 => keys.draw_range(draw),
         _ => KeyRange { key: keys.draw(draw), end: Bytes::new() },
