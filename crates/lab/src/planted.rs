@@ -4,7 +4,7 @@
 //! driver. With it comes a focus: which faults, limits and load the drawn plans are bent towards, since a hunt that is after something
 //! looks where it would be. Nothing in a focus points at the bug itself: it is what somebody would choose who doubts that part of the system.
 
-use synod_sim::{Plan, Swarm};
+use synod_sim::{Plan, Run, Swarm};
 
 use crate::scenario::database::Setting;
 
@@ -27,6 +27,13 @@ pub struct Planted {
     pub plan: fn(&mut Plan),
     /// Puts the bug in, and bends limits, times and load.
     pub setting: fn(&mut Setting),
+}
+
+impl Planted {
+    /// Whether what a run found is what the bug breaks.
+    pub fn explains(&self, run: &Run) -> bool {
+        run.found.as_ref().is_some_and(|found| self.breaks.contains(&found.violation.property.as_str()))
+    }
 }
 
 /// The bug of that name.

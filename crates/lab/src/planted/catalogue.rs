@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use synod_machine::NodeId;
-use synod_sim::{Delay, Fault, Plan, Stream, Swarm, What};
+use synod_sim::{Delay, Fault, NetworkShape, Plan, Script, Stream, Swarm, What};
 
 use super::Planted;
 use crate::scenario::database::{Mix, Setting};
@@ -45,13 +45,16 @@ pub const BUGS: &[Planted] = &[
         name: "commit-older-term",
         sentence: "A leader commits entries of older terms by counting copies: the Raft paper's figure 8.",
         breaks: &["leader completeness", "state machine safety"],
-        space: |space| space.nodes = vec![5],
+        space: replicated,
         plan: |plan| {
-            strike(plan, ms(250), ms(300), isolated(plan.nodes));
-            strike(plan, ms(400), ms(200), What::Crash);
+            quiet(plan);
+            // Elections come between an entry and the next.
+            plan.network.delay = Delay::micros(10_000, 60_000);
+            strike(plan, ms(200), ms(300), isolated(plan.nodes));
         },
         setting: |setting| {
             setting.shard.raft.flaws.commit_older_term = true;
+            setting.shard.raft.inflight_messages_max = 1;
             contested(setting);
         },
     },
@@ -99,8 +102,9 @@ pub const BUGS: &[Planted] = &[
             space.drift_ppm_bound = 300_000;
         },
         plan: |plan| {
-            apart(plan, 300_000);
-            strike(plan, ms(1_500), ms(2_000), isolated(plan.nodes));
+            quiet(plan);
+            plan.clock.drift_ppm_max = 300_000;
+            strike(plan, ms(1_500), ms(1_500), isolated(plan.nodes));
         },
         setting: |setting| {
             setting.shard.raft.flaws.lease_ignores_drift = true;
@@ -113,8 +117,9 @@ pub const BUGS: &[Planted] = &[
         breaks: &["linearizability", "leases never expire early"],
         space: replicated,
         plan: |plan| {
-            apart(plan, 300_000);
-            strike(plan, ms(1_500), ms(2_000), isolated(plan.nodes));
+            quiet(plan);
+            plan.clock.drift_ppm_max = 300_000;
+            strike(plan, ms(1_500), ms(1_500), isolated(plan.nodes));
         },
         setting: |setting| leased_reads(setting, 1_000),
     },
@@ -124,8 +129,9 @@ pub const BUGS: &[Planted] = &[
         breaks: &["linearizability"],
         space: replicated,
         plan: |plan| {
+            quiet(plan);
             plan.network.delay = Delay::micros(500, 30_000);
-            strike(plan, ms(1_000), ms(500), isolated(plan.nodes));
+            strike(plan, ms(500), ms(500), isolated(plan.nodes));
         },
         setting: |setting| {
             setting.shard.raft.flaws.lease_survives_transfer = true;
@@ -136,7 +142,7 @@ pub const BUGS: &[Planted] = &[
     Planted {
         name: "apply-again-after-restart",
         sentence: "The applied index is stored apart from the data: a restart applies the last entries again.",
-        breaks: &["replicas are equal at equal applied index", "no panic"],
+        breaks: &["replicas are equal at equal applied index", "durability of entries", "no panic"],
         space: replicated,
         plan: |plan| strike(plan, ms(800), ms(300), What::Kill),
         setting: |setting| {
@@ -147,7 +153,7 @@ pub const BUGS: &[Planted] = &[
     Planted {
         name: "accept-torn-tail",
         sentence: "The log believes records that were written in part when power was lost.",
-        breaks: &["log integrity", "durability", "log matching"],
+        breaks: &["log integrity", "durability of entries", "durability of votes", "log matching"],
         space: replicated,
         plan: |plan| {
             plan.sabotage.accept_torn_tail = true;
@@ -219,9 +225,13 @@ fn isolated(nodes: u64) -> impl Fn(NodeId) -> What {
     }
 }
 
-/// Clocks that run at very different rates.
-fn apart(plan: &mut Plan, ppm: u32) {
-    plan.clock.drift_ppm_max = ppm;
+/// No faults but those that are wanted, and a world that is fast otherwise, for long.
+fn quiet(plan: &mut Plan) {
+    plan.faults = Script::default();
+    plan.network = NetworkShape::default();
+    plan.disk.sync = Delay::micros(50, 300);
+    (plan.work, plan.client) = (Delay::micros(5, 50), Delay::micros(50, 500));
+    plan.safety = Duration::from_secs(15);
 }
 
 /// Elections are quick and frequent, and logs differ: entries go out one at a time.
@@ -231,17 +241,17 @@ fn contested(setting: &mut Setting) {
     (raft.election_least, raft.election_most) = (ms(150), ms(300));
     raft.heartbeat = ms(40);
     raft.suspicion = None;
-    raft.append_bytes_max = 500;
+    raft.append_bytes_max = 1;
     setting.load.think = ms(10);
 }
 
 /// Clients that write and read all the time, and are everywhere.
 fn busy_readers(setting: &mut Setting) {
     let load = &mut setting.load;
-    load.clients = 8;
-    load.think = ms(10);
-    load.patience = ms(500);
-    load.mix = Mix { put: 30, read: 50, ..load.mix };
+    (load.clients, load.keys, load.batch_max) = (8, 4, 1);
+    // So little that none waits for long at a node that is cut off.
+    (load.think, load.patience) = (ms(10), ms(100));
+    load.mix = Mix { put: 30, read: 50, delete: 0, local_read: 0, lease: 0, ..load.mix };
 }
 
 /// Reads by a lease that is sound up to that drift.

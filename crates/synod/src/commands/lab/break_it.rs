@@ -63,16 +63,22 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 /// Hunts for one bug; whether it was found.
 fn hunt(arguments: &Arguments, bug: &'static Planted, interrupt: &Interrupt) -> Result<bool, Failure> {
     let scenario = super::scenario_of(&arguments.scenario).map_err(Failure::usage)?;
-    let hunt = Hunt { seed: arguments.seed, runs: arguments.runs, twice: false, ..Hunt::default() };
+    let hunt = Hunt {
+        seed: arguments.seed,
+        runs: arguments.runs,
+        twice: false,
+        violations_max: usize::MAX,
+        ..Hunt::default()
+    };
     let campaign = Campaign { scenario, bug: Some(bug), hunt, findings: None };
     let mut progress = Progress::new(bug.name, arguments.runs, None);
-    let outcome = campaign.go(&mut |report, _| {
+    let outcome = campaign.go(&mut |report, run| {
         progress.show(report.runs, report.violations.len());
-        !interrupt.came()
+        !interrupt.came() && !bug.explains(run)
     });
     progress.clear();
     let report = outcome.map_err(|error| Failure::internal(error.to_string()))?.report;
-    let run = report.violations.first();
+    let run = report.violations.iter().find(|run| bug.explains(run));
     let violation = run.and_then(|run| run.found.as_ref()).map(|found| &found.violation);
     let mut out = std::io::stdout().lock();
     if arguments.json {
@@ -91,7 +97,7 @@ fn hunt(arguments: &Arguments, bug: &'static Planted, interrupt: &Interrupt) -> 
     }
     match (run, violation) {
         (Some(run), Some(violation)) => {
-            let count = if report.runs == 1 { "run".to_owned() } else { format!("{} runs", report.runs) };
+            let count = if report.runs == 1 { "1 run".to_owned() } else { format!("{} runs", report.runs) };
             writeln!(out, "✓ {:<28} in {count}, by {}", bug.name, violation.property)?;
             writeln!(out, "{:31}synod lab replay {} --plant {}", "", run.seed, bug.name)?;
         }
