@@ -147,7 +147,8 @@ impl Served {
             }
             std::thread::sleep(POLL);
         }
-        // Member i has the client port two above the one before.
+        // Member i has the client port two above the one before. Endpoints are named without a scheme here, and with one
+        // for `serve`: clients send them in different forms, and users write both.
         let endpoints = [0, 2, 4].map(|index| endpoint(ports[index])).join(",");
         Ok(Self { name: "synod dev", endpoints, ready: began.elapsed(), held: Held::Process(process) })
     }

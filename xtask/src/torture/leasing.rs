@@ -51,6 +51,9 @@ impl Holder {
     /// The life of one lease, as far as its holder cares. None when it was not granted.
     async fn hold_one(&mut self, stop: &Stop) -> Option<()> {
         let lease = self.dice.identity();
+        // Where nobody is reached no lease begins.
+        let dice = &mut self.dice;
+        self.roaming.connection(|members| dice.index(members)).await?;
         self.shared.journal().lease_begins(lease);
         let seconds = TIME_TO_LIVE_MIN_SECONDS + self.dice.below(2);
         self.ask(lease, Question::Grant(seconds)).await?;

@@ -116,6 +116,8 @@ struct Asked {
 }
 
 enum Token {
+    /// Whatever comes of it, nobody waits.
+    Aside,
     Proposals(Vec<u64>),
     Round,
     Transfer(RequestId),
@@ -285,7 +287,7 @@ impl Shard {
         match done {
             Done::Applied { applied, .. } => self.hear_applied(cx, applied, fx),
             Done::Persisted { point, .. } => {
-                let token = self.token(Token::Proposals(Vec::new()));
+                let token = self.token(Token::Aside);
                 self.step_raft(cx, Input::Command { id: token, command: raft::Command::Compact(point) }, fx);
             }
             Done::Restored { leases, .. } => {
@@ -302,6 +304,7 @@ impl Shard {
             ShardTimer::Request => self.expire_requests(cx, fx),
             ShardTimer::Resend => {
                 self.resend_timer = false;
+                self.wake_raft(cx, fx);
                 self.send_proposals(cx, Some(self.config.resend_after), fx);
                 self.begin_round(cx, fx);
                 self.ask_leader_again(cx, fx);
@@ -389,7 +392,15 @@ impl Shard {
                 fx.fx.reply(id, Reply::Refused(Refusal::NotLeader));
             }
             (Some(Token::Transfer(id)), _) => fx.fx.reply(id, Reply::Refused(Refusal::BadTarget)),
-            (Some(Token::LeaseEnd(_)) | None, _) => {}
+            (Some(Token::LeaseEnd(_) | Token::Aside) | None, _) => {}
+        }
+    }
+
+    /// Something waits for an answer from the leader: a group at rest would not notice that it is gone.
+    fn wake_raft(&mut self, cx: &Context<'_>, fx: &mut Fx<'_, '_>) {
+        if self.raft.is_quiescent() {
+            let id = self.token(Token::Aside);
+            self.step_raft(cx, Input::Command { id, command: raft::Command::Wake }, fx);
         }
     }
 

@@ -30,6 +30,8 @@ use super::{apply, disk};
 use crate::backend::{Identity, Member as MemberInfo};
 use crate::metrics::Metrics;
 
+/// Names whose directory it is.
+const IDENTITY: &str = "identity";
 /// How long a stopping leader waits for its successor.
 const HANDOVER_TIME: Duration = Duration::from_millis(1_000);
 /// Time between two tries to publish a member's name and URLs.
@@ -99,14 +101,14 @@ pub enum StartError {
         expected: String,
     },
     /// The log is gone, though there is data.
-    #[error("the log in {} is empty but the store is not: the member's votes are lost; remove the member from the cluster and add it anew", path.display())]
+    #[error("the log in {} is gone: its votes are lost, so it must not start: the other members go on without it, and it can be replaced when memberships can be changed", path.display())]
     LogLost {
         /// Where the log should be.
         path: PathBuf,
     },
     /// The store has lost what it once had durably.
     #[error(
-        "the store has entries up to {applied} but the log begins after {base}: the store is damaged; remove the member from the cluster and add it anew"
+        "the store has entries up to {applied} but the log begins after {base}: the store is damaged, and this member must not start: the other members go on without it, and it can be replaced when memberships can be changed"
     )]
     StoreLost {
         /// The last entry that the store has.
@@ -126,7 +128,7 @@ pub enum StartError {
         record: u64,
     },
     /// The store's engine cannot be opened.
-    #[error("the store cannot be opened: {0}")]
+    #[error("the store cannot be opened: {0}. Check the disk; the other members go on without this one")]
     Engine(#[from] KvError),
     /// The store cannot be read.
     #[error(transparent)]
@@ -192,10 +194,16 @@ impl Member {
         let me = NodeId(config.member_id);
         let group = GroupId::default();
         let directory = config.data_dir.join("member");
-        claim(&directory, &config)?;
-
+        let claimed = is_claimed(&directory, &config)?;
         let log_path = directory.join("wal");
+        // The log is begun before the directory is claimed: a claimed one without a log has lost it, and its votes with it.
+        if claimed && !has_files(&log_path) {
+            return Err(StartError::LogLost { path: log_path });
+        }
         let (log, recovered) = Log::open(&log_path, LogOptions::default())?;
+        if !claimed {
+            claim(&directory, &config)?;
+        }
         if let Some(torn) = recovered.torn() {
             tracing::warn!(
                 file = torn.file,
@@ -453,27 +461,39 @@ fn check_reach(saved: &[Write], applied: raft::Index) -> Result<(), StartError> 
     }
 }
 
-/// Makes the directory this member's, or checks that it is.
-fn claim(directory: &Path, config: &MemberConfig) -> Result<(), StartError> {
-    let failed = |source| StartError::Directory { path: directory.to_owned(), source };
-    fs::create_dir_all(directory).map_err(failed)?;
-    let expected = format!("cluster {:x} member {:x}", config.cluster_id, config.member_id);
-    let path = directory.join("identity");
-    match fs::read_to_string(&path) {
-        Ok(found) if found.trim() == expected => Ok(()),
+/// Whether the directory is this member's already; an error if it is someone else's.
+fn is_claimed(directory: &Path, config: &MemberConfig) -> Result<bool, StartError> {
+    let expected = identity(config);
+    match fs::read_to_string(directory.join(IDENTITY)) {
+        Ok(found) if found.trim() == expected => Ok(true),
         Ok(found) => {
             let (path, found) = (config.data_dir.clone(), found.trim().to_owned());
             Err(StartError::Foreign { path, found, expected })
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let fresh = directory.join("identity.new");
-            fs::write(&fresh, format!("{expected}\n")).map_err(failed)?;
-            fs::File::open(&fresh).and_then(|file| file.sync_all()).map_err(failed)?;
-            fs::rename(&fresh, &path).map_err(failed)?;
-            fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
-        }
-        Err(source) => Err(failed(source)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(StartError::Directory { path: directory.to_owned(), source }),
     }
+}
+
+/// Makes the directory this member's, durably.
+fn claim(directory: &Path, config: &MemberConfig) -> Result<(), StartError> {
+    let failed = |source| StartError::Directory { path: directory.to_owned(), source };
+    let fresh = directory.join("identity.new");
+    fs::write(&fresh, format!("{}\n", identity(config))).map_err(failed)?;
+    fs::File::open(&fresh).and_then(|file| file.sync_all()).map_err(failed)?;
+    fs::rename(&fresh, directory.join(IDENTITY)).map_err(failed)?;
+    fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+}
+
+fn identity(config: &MemberConfig) -> String {
+    format!("cluster {:x} member {:x}", config.cluster_id, config.member_id)
+}
+
+fn has_files(directory: &Path) -> bool {
+    let segment = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "wal"))
+    };
+    fs::read_dir(directory).is_ok_and(|mut entries| entries.any(segment))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -50,13 +50,21 @@ fn start(config: ServeConfig) -> Result<Exit, Failure> {
     serving::runtime()?.block_on(async {
         let name = config.name.clone();
         let members = vec![(name.clone(), serving::start(&config).await?)];
-        tracing::info!(
-            name,
-            urls = serving::client_urls([&config]),
-            version = env!("CARGO_PKG_VERSION"),
-            "ready to serve client requests"
-        );
-        let stop = serving::until_stopped(&members).await?;
+        let ready = async {
+            // Open ports are not enough: who waits for this line wants answers.
+            members[0].1.backend().ready().await;
+            tracing::info!(
+                name,
+                urls = serving::client_urls([&config]),
+                version = env!("CARGO_PKG_VERSION"),
+                "ready to serve client requests"
+            );
+            std::future::pending().await
+        };
+        let stop = tokio::select! {
+            stop = serving::until_stopped(&members) => stop?,
+            never = ready => never,
+        };
         match stop {
             Stop::Signal => {
                 tracing::info!(name, "stopping");

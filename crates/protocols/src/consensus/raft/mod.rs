@@ -351,6 +351,10 @@ impl Raft {
             }
             Command::ProposeBatch(batch) => self.propose(cx, id, None, batch, true, fx),
             Command::ReadIndex => self.read(cx, id, fx),
+            Command::Wake => {
+                self.wake(cx, fx);
+                fx.reply(id, Reply::Completed);
+            }
             Command::Transfer(target) => self.transfer(cx, id, target, fx),
             Command::Configure { voters, learners } => self.configure(cx, id, voters, learners, fx),
             Command::Compact(point) => self.compact(id, &point, fx),

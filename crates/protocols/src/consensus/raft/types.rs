@@ -90,6 +90,9 @@ pub enum Command {
     ProposeInTerm(Term, Bytes),
     /// An index such that a state that includes it is linearizable now (thesis, section 6.4). Followers ask the leader.
     ReadIndex,
+    /// Something is awaited from the group that Raft does not see (a proposal sent to the leader past it): a group at rest wakes up
+    /// and notices if its leader is gone.
+    Wake,
     /// Hand leadership to a voter.
     Transfer(NodeId),
     /// Change the membership: enters and leaves the joint phase by itself.
@@ -125,7 +128,7 @@ pub enum Reply {
     },
     /// A state at `index` or later is current.
     ReadAt(Index),
-    /// The transfer, membership change or compaction is done.
+    /// The transfer, membership change, compaction or waking is done.
     Completed,
     /// Not taken, and why.
     Refused(Refusal),
