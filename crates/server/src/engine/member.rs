@@ -128,7 +128,7 @@ pub enum StartError {
         record: u64,
     },
     /// The store's engine cannot be opened.
-    #[error("the store cannot be opened: {0}")]
+    #[error("the store cannot be opened: {0}. Check the disk; the other members go on without this one")]
     Engine(#[from] KvError),
     /// The store cannot be read.
     #[error(transparent)]

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::authority::Mended;
 use super::body::Budget;
 use super::dispatch::Dispatch;
 use super::sniff::{Protocol, Replay, sniff};
@@ -86,7 +87,7 @@ impl<B: Backend> Connection<B> {
             let (dispatch, budget) = (Arc::clone(&dispatch), Arc::clone(&budget));
             async move { Ok::<_, std::convert::Infallible>(dispatch.handle(request, budget).await) }
         });
-        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let mut connection = pin!(http.serve_connection(TokioIo::new(Mended::new(stream)), service));
         let ended = tokio::select! {
             ended = &mut connection => ended,
             () = stopped(&mut self.stopping) => {

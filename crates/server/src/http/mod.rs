@@ -13,6 +13,7 @@
 //! No more connections are accepted, streams end with "server stopped", open requests have
 //! [`Limits::shutdown_grace`] to end.
 
+mod authority;
 mod body;
 mod connection;
 mod dispatch;
