@@ -212,8 +212,8 @@ mod tests {
             counts.add(name, count);
         }
         let text = "\
-leases         4,000 lives                       3 expired
-consensus          7 election            1,000,000 snapshot sent
+leases         4,000 lives                           3 expired
+consensus          7 election                1,000,000 snapshot sent
 database          50 forward to a node that does not lead
 faults            12 crash
 ";

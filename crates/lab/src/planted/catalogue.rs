@@ -56,6 +56,8 @@ pub const BUGS: &[Planted] = &[
             setting.shard.raft.flaws.commit_older_term = true;
             setting.shard.raft.inflight_messages_max = 1;
             contested(setting);
+            // As little as goes through one entry at a time.
+            (setting.load.clients, setting.load.batch_max, setting.load.think) = (2, 1, ms(100));
         },
     },
     Planted {
