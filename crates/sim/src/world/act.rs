@@ -213,7 +213,10 @@ impl<S: Subject> World<S> {
         }
         let durable = node.disk.end_sync();
         self.tally.add("disk.syncs", 1);
-        while let Some((_, before)) = node.forgetting.pop_front_if(|(after, _)| *after <= durable) {
+        while let Some((after, before)) = node.forgetting.front().copied()
+            && after <= durable
+        {
+            node.forgetting.pop_front();
             node.disk.forget(before);
         }
         self.release(index, durable);
