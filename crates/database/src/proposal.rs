@@ -30,6 +30,9 @@ pub struct Envelope {
     pub change: Change,
 }
 
+/// What tells a change from every other: its origin, the life of that, and the place in it.
+pub type ChangeName = (NodeId, u64, u64);
+
 /// What is to be changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
@@ -56,6 +59,20 @@ impl Envelope {
             Change::Publish(attributes) => attributes.encode(&mut out),
         }
         out.into()
+    }
+
+    /// What tells this change from every other.
+    pub fn name(&self) -> ChangeName {
+        (self.origin, self.boot, self.sequence)
+    }
+
+    /// The name in an encoded envelope, without a look at what it changes.
+    pub fn peek_name(mut bytes: &[u8]) -> Option<ChangeName> {
+        if bytes.len() < HEADER_BYTES || bytes.get_u8() != ENVELOPE_VERSION {
+            return None;
+        }
+        bytes.advance(1);
+        Some((NodeId(bytes.get_u64_le()), bytes.get_u64_le(), bytes.get_u64_le()))
     }
 
     /// Reads an envelope; keys and values share `bytes`. `None` for anything that [`Envelope::encode`] did not write.

@@ -1,8 +1,8 @@
 //! Changes on their way: from a client of this node to the leader's log, and back when the replica has applied them.
 //!
 //! A proposal is sent to each leader once a term, and once more whenever it was not applied in time: the session table lets
-//! only the first copy through, so sending too often costs bytes and nothing else. What stands in this node's own log is
-//! not proposed again while it leads in that term.
+//! only the first copy through. What stands in a leader's log, its own changes or others', is not proposed again while it leads in
+//! that term, so that sending again costs messages and no log.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use synod_protocols::consensus::raft;
 
 use super::{Fx, Shard, Token};
 use crate::proposal::{Change, Envelope};
+use crate::session::INTERNAL;
 use crate::{Applied, Message, Refusal, Reply};
 
 impl Shard {
@@ -58,6 +59,41 @@ impl Shard {
             batch.push(envelope);
         }
         fx.fx.send(leader, Message::Forward { group: self.group, envelopes: batch });
+    }
+
+    /// Takes changes that another node forwarded, but for copies of what is under way.
+    pub(super) fn take_forwarded(&mut self, cx: &Context<'_>, envelopes: Vec<Bytes>, fx: &mut Fx<'_, '_>) {
+        let (mut names, mut taken) = (Vec::new(), Vec::new());
+        for bytes in envelopes {
+            // What cannot be read back from the log stops every replica: it does not get there.
+            let Some(envelope) = Envelope::decode(bytes.clone()) else {
+                fx.fx.note("forwarded bytes that are no envelope", 1);
+                continue;
+            };
+            if envelope.origin == INTERNAL {
+                taken.push(bytes);
+            } else if self.underway.take(envelope.name()) {
+                names.push(envelope.name());
+                taken.push(bytes);
+            } else {
+                fx.fx.note("forwarded copy of what is under way", 1);
+            }
+        }
+        if !taken.is_empty() {
+            self.step_raft_propose(cx, Token::Forwarded(names), taken, fx);
+        }
+    }
+
+    /// Entries are committed: what they carry is not under way any more.
+    pub(super) fn note_committed(&mut self, entries: &[raft::Entry]) {
+        if self.underway.is_empty() {
+            return;
+        }
+        for entry in entries {
+            if let raft::Payload::Command(bytes) = &entry.payload {
+                self.underway.committed(Envelope::peek_name(bytes));
+            }
+        }
     }
 
     pub(super) fn step_raft_propose(

@@ -13,6 +13,7 @@ mod changes;
 mod deadlines;
 mod questions;
 mod scope;
+mod underway;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,12 +23,13 @@ use synod_protocols::consensus::raft::{self, Index, Raft, Role, Term};
 use synod_storage::mvcc::LeaseId;
 
 use crate::lessor::Lessor;
-use crate::proposal::{Change, Envelope};
+use crate::proposal::{Change, ChangeName};
 use crate::proposals::Proposals;
 use crate::reads::{Reads, Waiter};
 use crate::{Command, Consistency, Done, Event, Flaws, GroupId, Job, Message, Refusal, Reply, ShardTimer};
 
 use self::scope::{Heard, RaftScope};
+use self::underway::Underway;
 
 pub use self::scope::{Fx, Ledger};
 
@@ -95,6 +97,7 @@ pub struct Shard {
     /// Sequences below this were used.
     next_sequence: u64,
     proposals: Proposals,
+    underway: Underway,
     reads: Reads,
     lessor: Lessor,
     /// Lease questions that the leader was asked.
@@ -119,6 +122,7 @@ enum Token {
     /// Whatever comes of it, nobody waits.
     Aside,
     Proposals(Vec<u64>),
+    Forwarded(Vec<ChangeName>),
     Round,
     Transfer(RequestId),
     LeaseEnd(LeaseId),
@@ -143,6 +147,7 @@ impl Shard {
             applied: boot.applied.index,
             next_sequence: 0,
             proposals: Proposals::default(),
+            underway: Underway::default(),
             reads: Reads::default(),
             lessor,
             asked: BTreeMap::new(),
@@ -245,17 +250,8 @@ impl Shard {
         match message {
             Message::Raft { message, .. } => self.step_raft(cx, Input::Receive { from, message }, fx),
             // A copy that comes to the wrong node is dropped: its origin sends it again when it knows the leader.
-            Message::Forward { mut envelopes, .. } if self.role == Role::Leader => {
-                // What cannot be read back from the log stops every replica: it does not get there.
-                let came = envelopes.len();
-                envelopes.retain(|envelope| Envelope::decode(envelope.clone()).is_some());
-                if envelopes.len() < came {
-                    fx.fx.note("forwarded bytes that are no envelope", (came - envelopes.len()) as u64);
-                }
-                if envelopes.is_empty() {
-                    return;
-                }
-                self.step_raft_propose(cx, Token::Proposals(Vec::new()), envelopes, fx);
+            Message::Forward { envelopes, .. } if self.role == Role::Leader => {
+                self.take_forwarded(cx, envelopes, fx);
             }
             Message::Forward { .. } => fx.fx.note("forward to a node that does not lead", 1),
             Message::Lease { boot, id, lease, renew, .. } => {
@@ -331,13 +327,17 @@ impl Shard {
     fn hear_event(&mut self, cx: &Context<'_>, event: raft::Event, fx: &mut Fx<'_, '_>) {
         let (group, boot) = (self.group, self.boot);
         match event {
-            raft::Event::Committed(entries) => fx.fx.work(Job::Apply { group, boot, entries }),
+            raft::Event::Committed(entries) => {
+                self.note_committed(&entries);
+                fx.fx.work(Job::Apply { group, boot, entries });
+            }
             raft::Event::Role { role, term, leader } => {
                 let led = self.role == Role::Leader;
                 let changed = (leader, term) != (self.leader, self.term);
                 (self.role, self.term, self.leader) = (role, term, leader);
                 if led && (role != Role::Leader || changed) {
                     self.established = None;
+                    self.underway.clear();
                     if !self.config.flaws.lessor_outlives_leadership {
                         self.lessor.demote();
                     }
@@ -383,6 +383,7 @@ impl Shard {
                 self.arm_resend_timer(fx);
             }
             (Some(Token::Proposals(sequences)), _) => self.proposals.left(sequences),
+            (Some(Token::Forwarded(names)), raft::Reply::Refused(_)) => self.underway.refused(names),
             (Some(Token::LeaseEnd(lease)), raft::Reply::Refused(_)) => {
                 self.lessor.again(&[lease], cx.now + self.config.resend_after);
                 self.arm_lease_timer(cx, fx);
@@ -392,7 +393,7 @@ impl Shard {
                 fx.fx.reply(id, Reply::Refused(Refusal::NotLeader));
             }
             (Some(Token::Transfer(id)), _) => fx.fx.reply(id, Reply::Refused(Refusal::BadTarget)),
-            (Some(Token::LeaseEnd(_) | Token::Aside) | None, _) => {}
+            (Some(Token::Forwarded(_) | Token::LeaseEnd(_) | Token::Aside) | None, _) => {}
         }
     }
 

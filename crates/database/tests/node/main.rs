@@ -209,3 +209,29 @@ fn what_a_peer_forwards_gets_into_the_log_only_if_it_can_be_read_back() {
     driver.run();
     assert_eq!(driver.replica().view().revision(), 2, "the good one, once");
 }
+
+#[test]
+fn a_copy_of_what_is_under_way_takes_no_second_place_in_the_log() {
+    let mut driver = Driver::leading();
+    let forwarded = || {
+        let change = Change::Store(put("k", "v"));
+        let envelope = Envelope { origin: PEER, boot: 1, sequence: 64, floor: 64, change };
+        let message = Message::Forward { group: GroupId(0), envelopes: vec![envelope.encode()] };
+        Input::Receive { from: PEER, message }
+    };
+    let entries = |driver: &Driver| {
+        let writes = driver.log.values().chain(driver.unsynced.values());
+        let appends = writes.filter_map(|write| match write {
+            Write::Raft { write: raft::Write::Append(entries), .. } => Some(entries),
+            _ => None,
+        });
+        appends.flatten().filter(|entry| matches!(entry.payload, raft::Payload::Command(_))).count()
+    };
+    driver.step(forwarded());
+    driver.step(forwarded());
+    assert_eq!(entries(&driver), 1, "the first copy waits for the disk");
+    driver.run();
+    driver.step(forwarded());
+    driver.run();
+    assert_eq!(entries(&driver), 2, "once committed it is not remembered here: the session table stops it");
+}

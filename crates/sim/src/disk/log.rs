@@ -115,10 +115,14 @@ impl Disk {
         self.durable
     }
 
+    /// The last record that was asked for.
+    pub(crate) fn asked(&self) -> u64 {
+        self.next + self.waiting_ends.len() as u64 - 1
+    }
+
     /// Takes a record; `encode` appends its payload.
     pub(crate) fn append(&mut self, number: u64, encode: impl FnOnce(&mut Vec<u8>)) {
-        let expected = self.next + self.waiting_ends.len() as u64;
-        assert_eq!(number, expected, "records are written in order");
+        assert_eq!(number, self.asked() + 1, "records are written in order");
         let start = self.waiting.len();
         encode(&mut self.waiting);
         self.waiting_ends.push(self.waiting.len());

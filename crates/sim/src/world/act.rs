@@ -162,12 +162,14 @@ impl<S: Subject> World<S> {
         }
     }
 
-    /// Forgetting waits until what takes the place of the forgotten is durable.
+    /// Forgetting waits until every write asked for so far is durable: what takes the place of the forgotten may be among them.
     fn forget(&mut self, index: usize, before: u64) {
         let node = &mut self.nodes[index];
-        node.forget_before = node.forget_before.max(before);
-        if node.disk.durable() >= node.forget_before {
-            node.disk.forget(node.forget_before);
+        let after = node.disk.asked();
+        if node.disk.durable() >= after {
+            node.disk.forget(before);
+        } else {
+            node.forgetting.push_back((after, before));
         }
     }
 
@@ -211,7 +213,12 @@ impl<S: Subject> World<S> {
         }
         let durable = node.disk.end_sync();
         self.tally.add("disk.syncs", 1);
-        self.forget(index, 0);
+        while let Some((after, before)) = node.forgetting.front().copied()
+            && after <= durable
+        {
+            node.forgetting.pop_front();
+            node.disk.forget(before);
+        }
         self.release(index, durable);
         self.step(index, Input::Durable(Ticket(durable)), None)
     }
@@ -237,25 +244,32 @@ impl<S: Subject> World<S> {
     }
 
     /// The worker does some of its jobs; what it gives comes when they are done.
-    pub(super) fn work(&mut self, index: usize) {
+    pub(super) fn work(&mut self, index: usize) -> Result<(), Violation> {
         let node = &mut self.nodes[index];
-        let Some(process) = &mut node.process else { return };
-        let now = node.clock.mono(self.now);
+        let Some(process) = &mut node.process else { return Ok(()) };
+        let (id, now) = (node.id, node.clock.mono(self.now));
         let waiting = process.jobs.len() as u64;
-        if waiting == 0 {
-            process.more_work = process.worker.idle(now, &mut process.output);
-        } else {
-            process.more_work = true;
-            // How many are taken together is free.
-            for _ in 0..node.work_draw.between(1, waiting) {
-                let job = process.jobs.pop_front().expect("as many as were counted");
-                process.worker.work(now, job, &mut process.output);
-                self.tally.add("worker.jobs", 1);
+        // How many are taken together is free.
+        let taken = if waiting == 0 { 0 } else { node.work_draw.between(1, waiting) };
+        process.more_work = taken > 0;
+        caught(|| {
+            if waiting == 0 {
+                process.more_work = process.worker.idle(now, &mut process.output);
             }
+            for job in process.jobs.drain(..taken as usize) {
+                process.worker.work(now, job, &mut process.output);
+            }
+        })
+        .map_err(|message| {
+            world_violation("no panic", id, format!("the worker of {id} panicked: {message}"))
+        })?;
+        if taken > 0 {
+            self.tally.add("worker.jobs", taken);
         }
         let delay = self.plan.work.draw_nanos(node.work_draw.bits());
         let event = Event::Worked { node: index as u32, life: node.life };
         self.agenda.put(self.now.plus(delay), event);
+        Ok(())
     }
 
     pub(super) fn worked(&mut self, index: usize) -> Result<(), Violation> {

@@ -106,7 +106,7 @@ impl<S: Subject> World<S> {
         self.tracer.world(self.now.mono(), "crash", Some(id), || why.to_owned());
         node.life += 1;
         node.paused_until = None;
-        node.forget_before = 0;
+        node.forgetting.clear();
         let lost_sectors = match crash {
             Crash::Kill => {
                 node.disk.kill();

@@ -54,7 +54,8 @@ pub(crate) struct Node<S: Subject> {
     pub crash_at_sync: bool,
     /// What a `crash-at-sync` that lasts does next.
     pub back_after: Option<std::time::Duration>,
-    pub forget_before: u64,
+    /// Once the first is durable, what lies before the second is not needed.
+    pub forgetting: VecDeque<(u64, u64)>,
     pub paused_until: Option<Moment>,
     /// What came while it was paused.
     pub backlog: VecDeque<Event>,
@@ -83,7 +84,7 @@ impl<S: Subject> Node<S> {
             rotten: false,
             crash_at_sync: false,
             back_after: None,
-            forget_before: 0,
+            forgetting: VecDeque::new(),
             paused_until: None,
             backlog: VecDeque::new(),
             timer_draw: draw("timers"),

@@ -60,10 +60,7 @@ impl<S: Subject> World<S> {
             Event::Arrive(place) => self.arrive(place),
             Event::Timer { node, place, .. } => self.timer(node as usize, place),
             Event::Synced { node, .. } => self.synced(node as usize),
-            Event::Work { node, .. } => {
-                self.work(node as usize);
-                Ok(())
-            }
+            Event::Work { node, .. } => self.work(node as usize),
             Event::Worked { node, .. } => self.worked(node as usize),
             Event::Command(place) => self.command(place),
             Event::Reply(place) => self.reply(place),

@@ -12,7 +12,7 @@ use synod_check::etcd::{
 use synod_check::history::{Client, OperationId};
 use synod_check::linearizability::{Limits, check_within};
 use synod_check::specification::KeyValue;
-use synod_check::specification::key_value::{Answer as ModelAnswer, Request, Span};
+use synod_check::specification::key_value::{Answer as ModelAnswer, Reply as ModelReply, Request, Span};
 use synod_check::verdict::Verdict;
 use synod_database::{Answer, Command, Consistency, LeaseTime, Query, Refusal, Reply};
 use synod_machine::{NodeId, RequestId};
@@ -62,12 +62,10 @@ impl Crowd {
                 if matches!(pending.command, Command::Propose(_)) && !unknown {
                     oracle.decline(from, id)?;
                 }
-                if unknown && let Some(operation) = pending.recorded {
-                    self.abandoned += 1;
-                    self.recorder.abandon(operation).expect("it was in flight");
-                    return Ok(false);
+                match unknown {
+                    true => self.give_up(id, pending, now, oracle),
+                    false => self.close(pending.recorded, now, None),
                 }
-                self.close(pending, now, None);
                 return Ok(false);
             }
             Reply::Completed => None,
@@ -76,13 +74,37 @@ impl Crowd {
                 return Err(Violation::new("answers fit their questions", [from], sentence));
             }
         };
-        self.close(pending, now, answer);
+        self.close(pending.recorded, now, answer);
         Ok(true)
     }
 
-    /// Closes the history's entry: with the answer, or as something that did not happen.
-    fn close(&mut self, pending: &Pending, now: Duration, answer: Option<ModelAnswer>) {
+    /// A client gives up waiting. What it asked has taken effect, or may still.
+    pub(super) fn give_up(&mut self, id: RequestId, pending: &Pending, now: Duration, oracle: &Oracle) {
+        self.abandoned += 1;
         let Some(operation) = pending.recorded else { return };
+        if !matches!(pending.command, Command::Propose(_)) {
+            self.close(Some(operation), now, None);
+            return;
+        }
+        self.ghosts.insert(id, operation);
+        if oracle.answer(id).is_some() {
+            self.decided(id, now, oracle);
+        }
+    }
+
+    /// A change was decided. If its client has given up, this is when it took effect for all others: whoever asks a leader from now on is told.
+    pub fn decided(&mut self, id: RequestId, now: Duration, oracle: &Oracle) {
+        let Some(operation) = self.ghosts.remove(&id) else { return };
+        let answer = match oracle.answer(id) {
+            Some(Reply::Applied { revision, outcome: Ok(outcome) }) => model::outcome(*revision, outcome),
+            _ => None,
+        };
+        self.close(Some(operation), now, answer);
+    }
+
+    /// Closes the history's entry: with the answer, or as something that did not happen.
+    fn close(&mut self, recorded: Option<OperationId>, now: Duration, answer: Option<ModelAnswer>) {
+        let Some(operation) = recorded else { return };
         let closed = match answer {
             Some(answer) => self.recorder.complete(operation, now, answer),
             None => self.recorder.refuse(operation),
@@ -228,15 +250,19 @@ impl Crowd {
     }
 
     /// A lease expired, which changed keys: a change that no client asked for. Nobody could see it before it was committed.
-    pub fn lease_expired(&mut self, lease: LeaseId, now: Duration) {
+    pub fn lease_expired(&mut self, lease: LeaseId, revision: u64, now: Duration) {
         let request = Request::Revoke { lease };
         let operation = self.recorder.invoke(EXPIRY, now, request).expect("expiries follow one another");
-        self.recorder.abandon(operation).expect("it was in flight");
+        self.close(Some(operation), now, Some(ModelAnswer { revision, reply: ModelReply::Revoke }));
     }
 
     /// The run is over: all answers together.
     pub fn judge_all(&mut self, oracle: &Oracle) -> Result<(), Violation> {
         let broken = |property: String, sentence: String| Violation::new(&property, [], sentence);
+        // What was never committed never took effect.
+        for operation in std::mem::take(&mut self.ghosts).into_values() {
+            self.recorder.refuse(operation).expect("it was in flight");
+        }
         let history = std::mem::take(&mut self.recorder).finish();
         revisions_are_dense(oracle.history())
             .and_then(|()| acknowledged_writes_survive(oracle.history(), &acknowledged_writes(&history)))

@@ -3,7 +3,7 @@
 //! A client that waited too long goes on with something new; what it asked before may take effect at any time or never, and is
 //! recorded so. How answers are judged stands beside this, in `answers`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use synod_check::etcd::OldRead;
@@ -11,7 +11,7 @@ use synod_check::history::{Client, OperationId, Recorder};
 use synod_check::specification::key_value::{Answer as ModelAnswer, Request};
 use synod_database::{Command, Consistency, Node, Query, Reply};
 use synod_machine::{NodeId, RequestId};
-use synod_sim::{Clients, LANES_MAX, Violation};
+use synod_sim::{Clients, Violation};
 use synod_storage::mvcc::Revision;
 
 use super::answers::judge_applied;
@@ -29,6 +29,8 @@ pub struct Crowd {
     clients: Vec<Actor>,
     owners: BTreeMap<RequestId, usize>,
     pub(super) recorder: Recorder<Request, ModelAnswer>,
+    /// Changes whose clients have given up, and which are not decided.
+    pub(super) ghosts: BTreeMap<RequestId, OperationId>,
     /// What they know together.
     pub known: Knowledge,
     pub(super) old_reads: Vec<OldRead>,
@@ -36,6 +38,9 @@ pub struct Crowd {
     pub(super) hashes: BTreeMap<(Revision, Revision), (NodeId, u64)>,
     /// The newest revision that a node showed in its present life.
     pub(super) shown: BTreeMap<NodeId, (u64, Revision)>,
+    /// How often each node's process has ended, and which are up.
+    pub(super) deaths: BTreeMap<NodeId, u64>,
+    up: BTreeSet<NodeId>,
     /// In which life a node received a request.
     pub(super) received: BTreeMap<RequestId, u64>,
     /// Answers that were judged.
@@ -61,11 +66,14 @@ struct Actor {
 pub(super) struct Pending {
     pub command: Command,
     pub recorded: Option<OperationId>,
+    pub node: NodeId,
     pub sent: Duration,
     /// What was known when it was sent.
     pub floor: Revision,
     /// The life of the node and what it had shown in it, when it was sent.
     pub shown: Option<(u64, Revision)>,
+    /// How often its node's process had ended.
+    pub deaths: u64,
     /// The id under which its node received it: that of its batch.
     pub envelope: RequestId,
 }
@@ -75,7 +83,7 @@ pub(super) struct Pending {
 pub enum Wish {
     /// To be asked again after this long, in this round.
     Think(Duration, u32),
-    /// To be told, in this round, when its patience is over.
+    /// To look soon, in this round, whether it is worth waiting on.
     Wait(u32),
     /// Nothing any more.
     Nothing,
@@ -88,10 +96,13 @@ impl Crowd {
             clients: (0..load.clients).map(|_| Actor::default()).collect(),
             owners: BTreeMap::new(),
             recorder: Recorder::new(),
+            ghosts: BTreeMap::new(),
             known: Knowledge { revision: 1, ..Knowledge::default() },
             old_reads: Vec::new(),
             hashes: BTreeMap::new(),
             shown: BTreeMap::new(),
+            deaths: BTreeMap::new(),
+            up: BTreeSet::new(),
             received: BTreeMap::new(),
             answers: 0,
             abandoned: 0,
@@ -118,6 +129,13 @@ impl Crowd {
     /// A node's process began another life.
     pub fn node_started(&mut self, node: NodeId, life: u64) {
         self.shown.insert(node, (life, 0));
+        self.up.insert(node);
+    }
+
+    /// A node's process is gone: its clients' connections break.
+    pub fn node_gone(&mut self, node: NodeId) {
+        *self.deaths.entry(node).or_default() += 1;
+        self.up.remove(&node);
     }
 
     /// A node received a request.
@@ -159,21 +177,31 @@ impl Crowd {
         Wish::Wait(self.clients[index].round)
     }
 
-    /// A client's patience is over, if it still is in that round.
-    pub fn lose_patience(&mut self, index: usize, round: u32, clients: &mut Clients<Node>) -> Wish {
+    /// A waiting client looks whether its patience is over or its connection broken, if it still is in that round.
+    pub fn look(
+        &mut self,
+        index: usize,
+        round: u32,
+        patience: Duration,
+        oracle: &Oracle,
+        clients: &mut Clients<Node>,
+    ) -> Wish {
+        let now = clients.now().since_start();
         let actor = &mut self.clients[index];
-        if actor.round != round || actor.waiting.is_empty() {
+        let Some(pending) = actor.waiting.values().next().filter(|_| actor.round == round) else {
             return Wish::Nothing;
-        }
-        for (_, pending) in std::mem::take(&mut actor.waiting) {
-            self.abandoned += 1;
-            if let Some(operation) = pending.recorded {
-                self.recorder.abandon(operation).expect("it was in flight");
-            }
+        };
+        let deaths = self.deaths.get(&pending.node).copied().unwrap_or_default();
+        let broken = deaths != pending.deaths || !self.up.contains(&pending.node);
+        if !broken && now < pending.sent + patience {
+            return Wish::Wait(round);
         }
         if actor.errands.is_none() {
             // Perhaps another node answers.
             actor.home = NodeId(clients.draw.between(1, clients.nodes().count() as u64));
+        }
+        for (id, pending) in std::mem::take(&mut actor.waiting) {
+            self.give_up(id, &pending, now, oracle);
         }
         Wish::Think(Duration::from_millis(1), round)
     }
@@ -186,14 +214,21 @@ impl Crowd {
         let envelope = clients.send(LANE, node, command);
         for (slot, command) in (0..).zip(commands) {
             let id = RequestId(envelope.0 + slot);
-            // One client of the history each: the operations of a batch are concurrent.
-            let client = Client(index as u64 * LANES_MAX + slot);
             let recorded = model_of(&command).map(|request| {
-                self.recorder.invoke(client, now, request).expect("this slot has nothing in flight")
+                // One client of the history each: the operations of a batch are concurrent, and so is what was given up.
+                let client = Client(id.0);
+                self.recorder.invoke(client, now, request).expect("a new client has nothing in flight")
             });
-            let shown = self.shown.get(&node).copied();
-            let pending =
-                Pending { command, recorded, sent: now, floor: self.known.revision, shown, envelope };
+            let pending = Pending {
+                command,
+                recorded,
+                node,
+                sent: now,
+                floor: self.known.revision,
+                shown: self.shown.get(&node).copied(),
+                deaths: self.deaths.get(&node).copied().unwrap_or_default(),
+                envelope,
+            };
             self.owners.insert(id, index);
             self.clients[index].waiting.insert(id, pending);
         }

@@ -8,7 +8,7 @@ use synod_machine::NodeId;
 use synod_sim::{Plan, Violation, What};
 use synod_storage::mvcc::LeaseId;
 
-use super::oracle::{LeaseFact, Oracle};
+use super::oracle::Oracle;
 
 /// Longest time to live that clients ask for.
 const TIME_TO_LIVE_MAX: Duration = Duration::from_secs(4);
@@ -48,10 +48,9 @@ impl Leases {
         self.judge(node, lease)
     }
 
-    /// An entry about leases was committed at `now`, the earliest moment at which it could be known.
-    pub fn fact(&mut self, node: NodeId, fact: LeaseFact, now: Duration) -> Result<(), Violation> {
-        let LeaseFact::Ended { lease, revision, revoked } = fact else { return Ok(()) };
-        self.run(lease).end = Some(LeaseEnd { at: now, revision, revoked });
+    /// The end of a lease was committed: the earliest moment at which it could be known.
+    pub fn ended(&mut self, node: NodeId, lease: LeaseId, end: LeaseEnd) -> Result<(), Violation> {
+        self.run(lease).end = Some(end);
         self.judge(node, lease)
     }
 

@@ -56,7 +56,7 @@ impl Scene {
     pub fn space() -> Swarm {
         Swarm {
             needs: synod_database::Node::NEEDS,
-            nodes: vec![1, 3, 3, 3, 5],
+            nodes: vec![1, 3, 3, 3, 3, 3, 5, 5, 5],
             safety: (Duration::from_secs(2), Duration::from_secs(20)),
             heal: Duration::from_secs(60),
             tolerance: Tolerance { wipes_max: 0, lost_max: 1 },

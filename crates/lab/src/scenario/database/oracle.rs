@@ -47,12 +47,12 @@ struct Session {
     floor: u64,
 }
 
-/// What a committed entry means to leases.
+/// What a committed entry means to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeaseFact {
-    /// It exists from now on.
-    Granted(LeaseId),
-    /// It does not any more.
+pub enum Fact {
+    /// A client's change took effect, or was refused for good: see [`Oracle::answer`].
+    Decided(RequestId),
+    /// A lease exists no more.
     Ended {
         /// Which.
         lease: LeaseId,
@@ -81,8 +81,8 @@ impl Default for Oracle {
 }
 
 impl Oracle {
-    /// Takes entries that a node reports committed. Gives what those that are news mean to leases.
-    pub fn feed(&mut self, node: NodeId, entries: &[Entry]) -> Result<Vec<LeaseFact>, Violation> {
+    /// Takes entries that a node reports committed. Gives what those that are news mean.
+    pub fn feed(&mut self, node: NodeId, entries: &[Entry]) -> Result<Vec<Fact>, Violation> {
         let mut facts = Vec::new();
         for entry in entries {
             if entry.index.0 <= self.applied {
@@ -100,6 +100,10 @@ impl Oracle {
                 Payload::Command(bytes) => {
                     let envelope = Envelope::decode(bytes.clone()).expect("the database encoded it");
                     facts.extend(self.take(node, &envelope)?);
+                    let id = RequestId(envelope.sequence);
+                    if envelope.origin != INTERNAL && self.answers.contains_key(&id) {
+                        facts.push(Fact::Decided(id));
+                    }
                 }
                 Payload::Noop | Payload::Configuration(_) => self.store.skip(self.applied),
             }
@@ -159,7 +163,7 @@ impl Oracle {
         if self.answers.contains_key(&id) { Err(declined(node, id)) } else { Ok(()) }
     }
 
-    fn take(&mut self, node: NodeId, envelope: &Envelope) -> Result<Option<LeaseFact>, Violation> {
+    fn take(&mut self, node: NodeId, envelope: &Envelope) -> Result<Option<Fact>, Violation> {
         if !self.admit(envelope) {
             self.store.skip(self.applied);
             return Ok(None);
@@ -244,10 +248,9 @@ fn lease_fact(
     operation: &Operation,
     outcome: &Result<Outcome, StoreError>,
     (before, after): (Revision, Revision),
-) -> Option<LeaseFact> {
+) -> Option<Fact> {
     match (operation, outcome) {
-        (Operation::LeaseGrant { id, .. }, Ok(_)) => Some(LeaseFact::Granted(*id)),
-        (Operation::LeaseRevoke { id }, Ok(_)) => Some(LeaseFact::Ended {
+        (Operation::LeaseRevoke { id }, Ok(_)) => Some(Fact::Ended {
             lease: *id,
             revision: (after > before).then(|| model::number(after)),
             revoked: envelope.origin != INTERNAL,

@@ -85,12 +85,12 @@ impl Setting {
         let mut shard = draw_shard(plan, &mut draw);
         let persist_entries = *draw.pick(&[5, 20, 60, 200]);
         let compact_step_changes = *draw.pick(&[3, 20, 1_000]);
-        let chunk_bytes = room_for(plan, *draw.pick(&[600, 4_000, 1 << 20]));
-        if chunk_bytes < 1 << 20 {
-            // Many small pieces over slow links take longer than a short log lasts: no transfer would ever end.
-            shard.raft.catch_up_bytes_max = 1 << 26;
-        }
         let load = draw_load(&mut draw);
+        // One piece is under way at a time, and a slow worker takes a tenth of a second for it: dozens, not thousands.
+        let piece = (load.value_bytes_max as usize * draw.between(20, 200) as usize).max(2_000);
+        let chunk_bytes = room_for(plan, piece);
+        // Over slow links a transfer takes longer than a short log lasts: none would ever end.
+        shard.raft.catch_up_bytes_max = 1 << 26;
         Setting { shard, persist_entries, compact_step_changes, chunk_bytes, flaws: Flaws::default(), load }
     }
 }
@@ -160,7 +160,7 @@ fn draw_load(draw: &mut Stream) -> Load {
         keys: draw.between(2, 25),
         value_bytes_max: *draw.pick(&[16, 100, 1_000]),
         think: Duration::from_millis(draw.between(1, 60)),
-        patience: Duration::from_millis(draw.between(300, 9_000)),
+        patience: Duration::from_millis(*draw.pick(&[300, 1_000, 2_500, 9_000])),
         batch_max: *draw.pick(&[1, 1, 4, 12]),
         operations_max: 4_000,
         mix,

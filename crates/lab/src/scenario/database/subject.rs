@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use synod_check::etcd::LeaseEnd;
 use synod_database::raft::{self, invariants};
 use synod_database::{
     GroupId, Job, Message, Node, NodeConfig, Replica, ReplicaConfig, Replicas, Reply, Write, wire,
@@ -15,7 +16,7 @@ use synod_storage::kv::MemoryKv;
 use super::clients::{Crowd, Wish};
 use super::disk::WalFormat;
 use super::leases::Leases;
-use super::oracle::{LeaseFact, Oracle};
+use super::oracle::{Fact, Oracle};
 use super::recovery::{Recovery, errands};
 use super::replicas::Comparison;
 use super::setting::Setting;
@@ -23,6 +24,8 @@ use super::watchers::Watchers;
 
 const GROUP: GroupId = GroupId(0);
 
+/// A client looks at least so often whether its connection is broken.
+const WAIT_MAX: Duration = Duration::from_millis(100);
 /// How often it is looked whether recovery takes too long.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How much before the world's own bound recovery is called failed, with a better sentence.
@@ -33,7 +36,7 @@ const MESSAGES_BETWEEN: u64 = 37;
 /// Kinds of the clients' timers: the upper bits of a token.
 mod token {
     pub const THINK: u64 = 0;
-    pub const PATIENCE: u64 = 1;
+    pub const LOOK: u64 = 1;
     pub const STREAM: u64 = 2;
     pub const RECOVERY: u64 = 3;
 
@@ -90,7 +93,8 @@ impl Database {
         match wish {
             Wish::Think(pause, round) => clients.after(pause, token::of(token::THINK, index, round)),
             Wish::Wait(round) => {
-                clients.after(self.setting.load.patience, token::of(token::PATIENCE, index, round));
+                let pause = self.setting.load.patience.min(WAIT_MAX);
+                clients.after(pause, token::of(token::LOOK, index, round));
             }
             Wish::Nothing => {}
         }
@@ -107,9 +111,14 @@ impl Database {
     fn committed(&mut self, step: &Step<'_, Node>, entries: &[raft::Entry]) -> Result<(), Violation> {
         let now = step.time.since_start();
         for fact in self.oracle.feed(step.node, entries)? {
-            self.leases.fact(step.node, fact, now)?;
-            if let LeaseFact::Ended { lease, revision: Some(_), revoked: false } = fact {
-                self.crowd.lease_expired(lease, now);
+            match fact {
+                Fact::Decided(id) => self.crowd.decided(id, now, &self.oracle),
+                Fact::Ended { lease, revision, revoked } => {
+                    self.leases.ended(step.node, lease, LeaseEnd { at: now, revision, revoked })?;
+                    if let Some(revision) = revision.filter(|_| !revoked) {
+                        self.crowd.lease_expired(lease, revision, now);
+                    }
+                }
             }
         }
         Ok(())
@@ -173,6 +182,7 @@ impl Subject for Database {
         draw: &mut Stream,
     ) -> MemoryKv {
         self.watchers.node_gone(node);
+        self.crowd.node_gone(node);
         let replica = worker.into_inner().remove(&GROUP).expect("every node has the group");
         let mut engine = replica.into_engine();
         let pending = engine.batches_pending() as u64;
@@ -240,8 +250,9 @@ impl Subject for Database {
                     self.act(index, clients);
                 }
             }
-            token::PATIENCE => {
-                let wish = self.crowd.lose_patience(index, round, clients);
+            token::LOOK => {
+                let patience = self.setting.load.patience;
+                let wish = self.crowd.look(index, round, patience, &self.oracle, clients);
                 self.grant(index, wish, clients);
             }
             token::STREAM => {
