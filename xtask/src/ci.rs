@@ -6,9 +6,10 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, process};
+use std::{fs, process};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -34,7 +35,7 @@ struct Step {
     name: &'static str,
     /// For the reader of the log.
     what: &'static str,
-    /// `cargo …`, `xtask …` (this program) or `synod …` (the release build).
+    /// `cargo …`, `xtask …` (by cargo: an earlier step may have built it anew) or `synod …` (the release build).
     command: &'static [&'static str],
     minutes_max: u64,
 }
@@ -141,15 +142,16 @@ fn perform(step: &'static Step) -> Outcome {
 /// Runs the command under a time limit, showing its output and keeping a copy of it.
 fn run_step(step: &Step) -> anyhow::Result<()> {
     let [program, arguments @ ..] = step.command else { bail!("a step without a command") };
-    let program = match *program {
-        "xtask" => env::current_exe().context("cannot tell this program's own path")?,
-        "synod" => repository::target().join("release/synod"),
-        other => other.into(),
+    let (program, leading): (PathBuf, &[&str]) = match *program {
+        "xtask" => ("cargo".into(), &["xtask"]),
+        "synod" => (repository::target().join("release/synod"), &[]),
+        other => (other.into(), &[]),
     };
     let mut child = Command::new("timeout")
         .arg("--kill-after=10")
         .arg(format!("{}m", step.minutes_max))
         .arg(program)
+        .args(leading)
         .args(arguments)
         .current_dir(repository::root())
         .env("CARGO_TERM_COLOR", "never")
@@ -173,7 +175,7 @@ fn run_step(step: &Step) -> anyhow::Result<()> {
     }
 }
 
-fn log_path(step: &Step) -> anyhow::Result<std::path::PathBuf> {
+fn log_path(step: &Step) -> anyhow::Result<PathBuf> {
     let folder = repository::target().join("ci");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     Ok(folder.join(format!("{}.log", step.name)))
