@@ -9,6 +9,8 @@
 //!   any crash, what is left is a suffix of the log. A step that fails is tried again before any later one.
 //! - A disposed segment becomes a spare (up to a limit) and saves the zeroing of a new one; stale frames in
 //!   it cannot be mistaken for new ones, see the format.
+//! - The newest of those that wait keeps its name until the next segment is needed, and then becomes that one: making a name
+//!   durable costs as much as several syncs of records, and so one does for both ends of the log.
 
 use super::buffer::AlignedBuffer;
 use super::directory::{Directory, File, write_blocks};
@@ -24,6 +26,8 @@ pub(super) const PREPARING_NAME: &str = "preparing.tmp";
 /// Zeros are written and synced in pieces of this size, so that the writer's own syncs do not wait long
 /// behind them.
 const PIECE_BYTES: usize = 1 << 20;
+/// So many of the segments that nobody needs any more wait to become the next one.
+const RETIRED_KEPT: usize = 1;
 
 /// The name of the segment file with this sequence.
 pub(super) fn segment_name(sequence: u64) -> String {
@@ -60,8 +64,9 @@ impl Workshop {
     /// Makes the file of segment `sequence` ready to be written in place.
     pub fn prepare(&mut self, sequence: u64) -> io::Result<Box<dyn File>> {
         let name = segment_name(sequence);
-        let source = match self.spares.last() {
-            Some(spare) => spare.clone(),
+        let retired = self.retired_to_use();
+        let source = match retired.as_ref().or(self.spares.last()) {
+            Some(used) => used.clone(),
             None => {
                 self.write_zeros()?;
                 PREPARING_NAME.to_owned()
@@ -70,9 +75,20 @@ impl Workshop {
         if source != name {
             self.directory.rename(&source, &name)?;
         }
-        self.spares.retain(|spare| *spare != source);
+        match retired {
+            Some(_) => drop(self.retiring.pop_front()),
+            None => self.spares.retain(|spare| *spare != source),
+        }
         self.directory.sync()?;
         self.directory.open_to_write(&name)
+    }
+
+    /// The one segment that waits to be disposed of, if it can be written again as it is.
+    fn retired_to_use(&self) -> Option<String> {
+        let sequence = self.retiring.front().filter(|_| self.retiring.len() == 1)?;
+        let name = segment_name(*sequence);
+        let size = self.directory.open_to_read(&name).and_then(|file| file.size()).ok()?;
+        (size == self.segment_bytes).then_some(name)
     }
 
     fn write_zeros(&self) -> io::Result<()> {
@@ -101,9 +117,11 @@ impl Workshop {
         Ok(())
     }
 
-    /// Disposes of what waits, as far as it succeeds.
-    fn retire(&mut self) {
-        while let Some(sequence) = self.retiring.front().copied() {
+    /// Disposes of what waits but for so many of the newest, as far as it succeeds.
+    fn retire(&mut self, keep: usize) {
+        while self.retiring.len() > keep
+            && let Some(sequence) = self.retiring.front().copied()
+        {
             if self.retire_one(sequence).is_err() {
                 return;
             }
@@ -161,16 +179,17 @@ impl Keeper {
             for task in incoming {
                 match task {
                     Task::Prepare(sequence) => {
-                        workshop.retire();
+                        workshop.retire(RETIRED_KEPT);
                         // The log may be gone by now; then nobody needs the segment.
                         let _ = outgoing.send(workshop.prepare(sequence));
                     }
                     Task::Retire(sequences) => {
                         workshop.retiring.extend(sequences);
-                        workshop.retire();
+                        workshop.retire(RETIRED_KEPT);
                     }
                 }
             }
+            workshop.retire(0);
         })?;
         Ok(Keeper::Background { tasks: Some(tasks), prepared, stop, thread: Some(thread), requested: false })
     }
@@ -179,7 +198,7 @@ impl Keeper {
     pub fn request(&mut self, sequence: u64) {
         match self {
             Keeper::Inline { workshop, prepared } => {
-                workshop.retire();
+                workshop.retire(RETIRED_KEPT);
                 *prepared = Some(workshop.prepare(sequence));
             }
             Keeper::Background { tasks: Some(tasks), requested, .. } => {
@@ -214,7 +233,7 @@ impl Keeper {
         match self {
             Keeper::Inline { workshop, .. } => {
                 workshop.retiring.extend(sequences);
-                workshop.retire();
+                workshop.retire(RETIRED_KEPT);
             }
             Keeper::Background { tasks: Some(tasks), .. } => {
                 // If the thread has died, the files stay, and the next opening finds them.

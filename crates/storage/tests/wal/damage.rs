@@ -281,10 +281,11 @@ fn recycled_segments_show_nothing_of_their_former_life() {
         let durable_to = log.sync().unwrap();
         log.forget(durable_to).unwrap();
         if number % 7 == 0 {
-            let first = log.first();
             let (_, records) = reopen(&disk.image()).unwrap();
-            assert_eq!(records.len() as u64, log.next_number().0 - first.0);
-            assert_eq!(records.last().unwrap(), &payload(number, 1000));
+            // One segment that was forgotten may come back, as it was.
+            assert!(records.len() as u64 >= log.next_number().0 - log.first().0);
+            let written = (0..=number).rev().map(|number| payload(number, 1000));
+            assert!(records.iter().rev().cloned().eq(written.take(records.len())));
         }
     }
     assert!(disk.names().len() <= 5, "segments are recycled, not piled up: {:?}", disk.names());
