@@ -3,5 +3,6 @@
 
 extern crate alloc;
 
+pub mod clocks;
 pub mod consensus;
 pub mod quorum;

@@ -1,0 +1,4 @@
+//! Logical clocks, tested from outside.
+
+mod dotted;
+mod version_vector;
