@@ -5,4 +5,6 @@ extern crate alloc;
 
 pub mod clocks;
 pub mod consensus;
+pub mod position;
 pub mod quorum;
+pub mod routing;

@@ -1,0 +1,3 @@
+//! Where is the data? Keys and nodes on one ring of identifiers.
+
+pub mod hash_ring;
