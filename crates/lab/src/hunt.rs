@@ -1,7 +1,7 @@
 //! A campaign: the seeds that were bad once, then many new ones, then a verdict that says what it rests on.
 //!
 //! To find nothing is worth as much as what was tried. So a campaign counts what it exercised, and says that it proves nothing when runs were
-//! empty, or when something that the scenario must see (an election, an installed snapshot, a torn record) never happened.
+//! empty, or when something that the entry must see (an election, an installed snapshot, a torn record) never happened.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,21 +10,20 @@ use std::time::Duration;
 use synod_sim::{Finding, Findings, Hunt, PlanError, Report, Run};
 use thiserror::Error;
 
-use crate::planted::Planted;
-use crate::scenario::Scenario;
+use crate::entry::{About, Entry, Settings};
 
-/// From so many runs on, a campaign must have seen everything that its scenario must exercise.
+/// From so many runs on, a campaign must have seen everything that its entry must exercise.
 pub const RUNS_MIN: u64 = 100;
 
 /// How to go about a hunt.
 pub struct Campaign {
-    /// Where.
-    pub scenario: &'static dyn Scenario,
-    /// A known bug to put back.
-    pub bug: Option<&'static Planted>,
+    /// Of what.
+    pub entry: &'static dyn Entry,
+    /// Its parameters' values, and the weakness that is to show, if one is.
+    pub settings: Settings,
     /// Seeds, runs, threads. Saved seeds come on top.
     pub hunt: Hunt,
-    /// Where findings are saved and read; nowhere with a planted bug, whose findings are none.
+    /// Where findings are saved and read; nowhere when a weakness is shown, for what it violates is no finding.
     pub findings: Option<Findings>,
 }
 
@@ -70,13 +69,13 @@ impl Campaign {
         &self,
         progress: &mut (dyn FnMut(&Report, &Run) -> bool + Send),
     ) -> Result<Outcome, CampaignError> {
-        let findings = self.findings.as_ref().filter(|_| self.bug.is_none());
-        let known = findings.map_or(Ok(Vec::new()), |folder| folder.load(self.scenario.name()))?;
+        let findings = self.findings.as_ref().filter(|_| self.settings.weakness().is_none());
+        let known = findings.map_or(Ok(Vec::new()), |folder| folder.load(self.entry.name()))?;
         let saved: Vec<u64> = known.iter().map(|finding| finding.seed).collect();
         let mut hunt = self.hunt.clone();
         hunt.first.splice(0..0, saved.iter().copied());
         hunt.runs = hunt.runs.saturating_add(hunt.first.len() as u64);
-        let report = self.scenario.hunt(&hunt, self.bug, progress)?;
+        let report = self.entry.hunt(&hunt, &self.settings, progress)?;
         let mut files = Vec::new();
         for run in &report.violations {
             if let (Some(folder), Some(finding)) = (findings, self.finding(run)) {
@@ -90,18 +89,18 @@ impl Campaign {
         let violation = &run.found.as_ref()?.violation;
         Some(Finding {
             seed: run.seed,
-            subject: self.scenario.name().to_owned(),
+            subject: self.entry.name().to_owned(),
             property: violation.property.clone(),
             sentence: violation.sentence.clone(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
-            script: self.scenario.plan(run.seed, self.bug).faults.to_string(),
+            script: self.entry.plan(run.seed, &self.settings).faults.to_string(),
         })
     }
 }
 
 impl Outcome {
     /// What it means.
-    pub fn verdict(&self, scenario: &dyn Scenario) -> Verdict {
+    pub fn verdict(&self, about: &About) -> Verdict {
         let report = &self.report;
         if !report.violations.is_empty() {
             return Verdict::Violated;
@@ -109,12 +108,8 @@ impl Outcome {
         if let Some(reason) = report.proves_nothing() {
             return Verdict::Inconclusive(reason);
         }
-        let never: Vec<&str> = scenario
-            .must_exercise()
-            .iter()
-            .copied()
-            .filter(|name| report.exercised.count(name) == 0)
-            .collect();
+        let never: Vec<&str> =
+            about.must_exercise.iter().copied().filter(|name| report.exercised.count(name) == 0).collect();
         if report.runs >= RUNS_MIN && !never.is_empty() {
             let reason = format!("{} runs never came to: {}", report.runs, never.join(", "));
             return Verdict::Inconclusive(reason);

@@ -1,20 +1,26 @@
 //! Known bugs are put back one by one, and each must be found: what a hunt would miss it does not guard against.
 
 use synod_database::{Flaws, raft};
+use synod_lab::entry::Entry;
 use synod_lab::hunt::Campaign;
-use synod_lab::planted::{self, BUGS, Planted};
-use synod_lab::scenario::Scenario as _;
-use synod_lab::scenario::database::{Database, Scene, Setting};
+use synod_lab::mechanism::database::planted::{self, BUGS, Planted};
+use synod_lab::mechanism::database::{Database, Scene, Setting};
 use synod_sim::{Hunt, Sabotage};
 
 /// Runs within which each must be found.
 const RUNS_MAX: u64 = 500;
 /// Runs of each focus without its bug.
 const CONTROL_RUNS: u64 = 6;
+const DATABASE: &dyn Entry = &Scene;
+
+fn settings_for(bug: &Planted) -> synod_lab::entry::Settings {
+    let weakness = DATABASE.about().weakness(bug.name).expect("the catalogue knows it");
+    DATABASE.settings().showing(weakness)
+}
 
 fn hunt_for(bug: &'static Planted) -> Option<(u64, String)> {
     let hunt = Hunt { runs: RUNS_MAX, twice: false, violations_max: usize::MAX, ..Hunt::default() };
-    let campaign = Campaign { scenario: &Scene, bug: Some(bug), hunt, findings: None };
+    let campaign = Campaign { entry: DATABASE, settings: settings_for(bug), hunt, findings: None };
     let outcome = campaign.go(&mut |_, run| !bug.explains(run)).expect("plans can be run");
     let report = outcome.report;
     let run = report.violations.iter().find(|run| bug.explains(run))?;
@@ -40,7 +46,7 @@ fn every_bug_that_is_put_back_is_found() {
 fn no_focus_finds_anything_without_its_bug() {
     for bug in BUGS.iter().filter(|bug| bug.name != "drift-past-the-bound") {
         let plan = |seed| {
-            let mut plan = Scene.plan(seed, Some(bug));
+            let mut plan = DATABASE.plan(seed, &settings_for(bug));
             plan.sabotage = Sabotage::default();
             plan
         };

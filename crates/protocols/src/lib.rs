@@ -5,6 +5,7 @@ extern crate alloc;
 
 pub mod clocks;
 pub mod consensus;
+pub mod mutex;
 pub mod position;
 pub mod quorum;
 pub mod routing;

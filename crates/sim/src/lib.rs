@@ -35,7 +35,7 @@ pub use clock::DRIFT_PPM_MAX;
 pub use delay::Delay;
 pub use diagram::Diagram;
 pub use disk::{Corruption, DiskShape, LogFormat, PlainFormat, SECTOR_BYTES, Scan, SegmentPlace};
-pub use fault::{Fault, FaultError, Script, What};
+pub use fault::{Fault, FaultError, Script, Seconds, What, parse_duration};
 pub use findings::{Finding, Findings};
 pub use hunt::{Hunt, Report};
 pub use plan::{ClockShape, NODES_MAX, NetworkShape, Plan, PlanError, Sabotage, Tolerance};

@@ -25,7 +25,7 @@ pub struct Swarm {
     pub heal: Duration,
     /// What the mechanism claims to survive beyond crashes.
     pub tolerance: Tolerance,
-    /// Fault kinds by name ([`What::name`]) that are never drawn.
+    /// Fault kinds by name ([`What::name`]) that are never drawn. Without `crash`, no node stays dead after the heal either.
     pub without: Vec<&'static str>,
     /// The bound on drift that is stated, in parts per million; half of it is the most that is drawn.
     pub drift_ppm_bound: u32,
@@ -80,7 +80,9 @@ impl Swarm {
         let mut draw = Stream::named(seed, "swarm.world");
         let nodes = *draw.pick(&self.nodes);
         let safety = draw.duration(self.safety.0, self.safety.1);
-        let leave_dead = draw.below((nodes - 1) / 2 + 1);
+        let dead = draw.below((nodes - 1) / 2 + 1);
+        // What does not survive crashes is not left with dead nodes either.
+        let leave_dead = if self.without.contains(&"crash") { 0 } else { dead };
         let workload = draw.bits();
         let clock = self.clock(seed);
         Plan {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use synod_machine::NodeId;
 
-pub use text::FaultError;
+pub use text::{FaultError, Seconds, parse_duration};
 
 use crate::Odds;
 

@@ -81,7 +81,9 @@ impl fmt::Display for What {
     }
 }
 
-struct Seconds(Duration);
+/// A duration as faults and settings are written: `1.25s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(pub Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -246,7 +248,7 @@ impl<'a> Words<'a> {
     fn duration(&mut self) -> Result<Duration, FaultError> {
         let expected = "a duration such as 1.25s or 50ms";
         let word = self.word(expected)?;
-        duration(word).ok_or_else(|| error(expected, word))
+        parse_duration(word).ok_or_else(|| error(expected, word))
     }
 
     fn jump(&mut self) -> Result<What, FaultError> {
@@ -254,7 +256,7 @@ impl<'a> Words<'a> {
         let expected = "a jump such as +5s or -5s";
         let word = self.word(expected)?;
         let back = word.starts_with('-');
-        let by = word.strip_prefix(['+', '-']).and_then(duration);
+        let by = word.strip_prefix(['+', '-']).and_then(parse_duration);
         by.map(|by| What::Jump { node, back, by }).ok_or_else(|| error(expected, word))
     }
 
@@ -267,7 +269,8 @@ impl<'a> Words<'a> {
     }
 }
 
-fn duration(word: &str) -> Option<Duration> {
+/// A duration from its text, `1.25s`, `50ms`, `20us` or `5ns`; exact, or `None`.
+pub fn parse_duration(word: &str) -> Option<Duration> {
     let units = [("ms", 6), ("us", 3), ("ns", 0), ("s", 9)];
     let (number, digits) =
         units.iter().find_map(|(unit, digits)| Some((word.strip_suffix(unit)?, *digits)))?;

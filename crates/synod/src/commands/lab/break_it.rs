@@ -2,8 +2,9 @@
 
 use std::io::Write as _;
 
+use synod_lab::catalogue;
+use synod_lab::entry::Weakness;
 use synod_lab::hunt::Campaign;
-use synod_lab::planted::{BUGS, Planted};
 use synod_lab::report;
 use synod_sim::Hunt;
 
@@ -23,10 +24,9 @@ Exit code: 0 all were found, 1 one was not.
 #[command(help_template = crate::cli::TEMPLATE, before_help = EXAMPLES)]
 pub struct Arguments {
     /// The scenario; `synod lab list` lists them
-    #[arg(value_parser = super::parse_scenario)]
+    #[arg(value_parser = super::parse_entry)]
     scenario: String,
     /// One bug [all]
-    #[arg(value_parser = super::parse_bug)]
     bug: Option<String>,
     /// Seeds to try for each
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
@@ -42,7 +42,15 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen();
-    let chosen = BUGS.iter().filter(|bug| arguments.bug.as_ref().is_none_or(|name| name == bug.name));
+    let entry = catalogue::entry(&arguments.scenario).map_err(Failure::usage)?;
+    if let Some(name) = &arguments.bug {
+        super::weakness_of(entry, name).map_err(Failure::usage)?;
+    }
+    let chosen = entry
+        .about()
+        .weaknesses
+        .iter()
+        .filter(|bug| arguments.bug.as_ref().is_none_or(|name| name == bug.name));
     let mut missed = 0;
     for bug in chosen {
         missed += u64::from(!hunt(arguments, bug, &interrupt)?);
@@ -61,8 +69,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 }
 
 /// Hunts for one bug; whether it was found.
-fn hunt(arguments: &Arguments, bug: &'static Planted, interrupt: &Interrupt) -> Result<bool, Failure> {
-    let scenario = super::scenario_of(&arguments.scenario).map_err(Failure::usage)?;
+fn hunt(arguments: &Arguments, bug: &'static Weakness, interrupt: &Interrupt) -> Result<bool, Failure> {
+    let scenario = catalogue::entry(&arguments.scenario).map_err(Failure::usage)?;
     let hunt = Hunt {
         seed: arguments.seed,
         runs: arguments.runs,
@@ -70,7 +78,8 @@ fn hunt(arguments: &Arguments, bug: &'static Planted, interrupt: &Interrupt) -> 
         violations_max: usize::MAX,
         ..Hunt::default()
     };
-    let campaign = Campaign { scenario, bug: Some(bug), hunt, findings: None };
+    let campaign =
+        Campaign { entry: scenario, settings: scenario.settings().showing(bug), hunt, findings: None };
     let mut progress = Progress::new(bug.name, arguments.runs, None);
     let outcome = campaign.go(&mut |report, run| {
         progress.show(report.runs, report.violations.len());
@@ -99,7 +108,14 @@ fn hunt(arguments: &Arguments, bug: &'static Planted, interrupt: &Interrupt) -> 
         (Some(run), Some(violation)) => {
             let count = if report.runs == 1 { "1 run".to_owned() } else { format!("{} runs", report.runs) };
             writeln!(out, "✓ {:<28} in {count}, by {}", bug.name, violation.property)?;
-            writeln!(out, "{:31}synod lab replay {} --plant {}", "", run.seed, bug.name)?;
+            writeln!(
+                out,
+                "{:31}synod lab replay {} --scenario {} --plant {}",
+                "",
+                run.seed,
+                scenario.name(),
+                bug.name
+            )?;
         }
         _ => writeln!(out, "✗ {:<28} not found in {} runs", bug.name, report::number(report.runs))?,
     }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
+use synod_lab::catalogue;
+use synod_lab::entry::Entry;
 use synod_lab::hunt::{Campaign, Outcome, Speed, Verdict};
 use synod_lab::report;
-use synod_lab::scenario::Scenario;
 use synod_sim::{Findings, Hunt, Run};
 
 use super::progress::{Interrupt, Progress};
@@ -31,7 +32,7 @@ const FOLDER: &str = "sim-findings";
 #[command(help_template = crate::cli::TEMPLATE, before_help = EXAMPLES)]
 pub struct Arguments {
     /// The scenario; `synod lab list` lists them
-    #[arg(value_parser = super::parse_scenario)]
+    #[arg(value_parser = super::parse_entry)]
     scenario: String,
     /// How many seeds [1000, or no end with --minutes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -52,7 +53,7 @@ pub struct Arguments {
     #[arg(long)]
     once: bool,
     /// Put a known bug back; what it causes is not saved
-    #[arg(long, value_name = "BUG", value_parser = super::parse_bug)]
+    #[arg(long, value_name = "BUG")]
     plant: Option<String>,
     /// Where findings are saved and looked for [sim-findings/SCENARIO]
     #[arg(long, value_name = "DIR")]
@@ -64,14 +65,14 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let scenario = super::scenario_of(&arguments.scenario).map_err(Failure::usage)?;
-    let bug = arguments.plant.as_deref().map(super::bug_of).transpose().map_err(Failure::usage)?;
+    let scenario = catalogue::entry(&arguments.scenario).map_err(Failure::usage)?;
+    let settings = super::settings_of(scenario, &[], arguments.plant.as_deref())?;
     let deadline = arguments.minutes.map(|minutes| Duration::from_secs(60 * minutes));
     let runs = arguments.runs.unwrap_or(if deadline.is_some() { u64::MAX } else { 1_000 });
     let folder = arguments.findings.clone().unwrap_or_else(|| PathBuf::from(FOLDER).join(scenario.name()));
     let campaign = Campaign {
-        scenario,
-        bug,
+        entry: scenario,
+        settings,
         hunt: Hunt {
             seed: arguments.seed,
             runs,
@@ -96,7 +97,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         true => writeln!(out, "{}", shown.document())?,
         false => out.write_all(shown.text().as_bytes())?,
     }
-    Ok(match outcome.verdict(scenario) {
+    Ok(match outcome.verdict(scenario.about()) {
         Verdict::Clean => Exit::Fine,
         Verdict::Violated => Exit::Bad,
         Verdict::Inconclusive(_) => Exit::Partial,
@@ -105,7 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 
 struct Shown<'a> {
     arguments: &'a Arguments,
-    scenario: &'static dyn Scenario,
+    scenario: &'static dyn Entry,
     outcome: &'a Outcome,
     took: Duration,
 }
@@ -140,7 +141,7 @@ impl Shown<'_> {
         text += &report::speed(&self.speed(), report.simulated);
         for (index, run) in report.violations.iter().enumerate() {
             let Some(found) = &run.found else { continue };
-            let nodes = self.scenario.plan(run.seed, None).nodes;
+            let nodes = self.scenario.plan(run.seed, &self.scenario.settings()).nodes;
             text += "\n";
             text += &report::violation(run, found, nodes);
             text += &format!("  replay: {}\n", self.replay_command(run));
@@ -156,7 +157,7 @@ impl Shown<'_> {
     fn last_line(&self) -> String {
         let report = &self.outcome.report;
         let runs = report::number(report.runs);
-        match self.outcome.verdict(self.scenario) {
+        match self.outcome.verdict(self.scenario.about()) {
             Verdict::Clean => format!("✓ 0 violations in {runs} runs (not a proof)\n"),
             Verdict::Violated => format!("✗ {} in {runs} runs\n", violations(report.violations.len())),
             Verdict::Inconclusive(reason) => report::fold(&format!("? inconclusive: {reason}"), 2),
@@ -166,7 +167,7 @@ impl Shown<'_> {
     fn document(&self) -> serde_json::Value {
         let report = &self.outcome.report;
         let speed = self.speed();
-        let (verdict, reason) = match self.outcome.verdict(self.scenario) {
+        let (verdict, reason) = match self.outcome.verdict(self.scenario.about()) {
             Verdict::Clean => ("clean", None),
             Verdict::Violated => ("violated", None),
             Verdict::Inconclusive(reason) => ("inconclusive", Some(reason)),

@@ -9,8 +9,9 @@ mod progress;
 mod replay;
 
 use clap::Subcommand;
-use synod_lab::planted::{self, Planted};
-use synod_lab::scenario::{self, Scenario};
+use synod_lab::catalogue;
+use synod_lab::entry::{Entry, Settings, Weakness};
+use synod_lab::suggest;
 
 use crate::failure::{Exit, Failure};
 
@@ -55,28 +56,29 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     }
 }
 
-/// A scenario by its name.
-fn scenario_of(name: &str) -> Result<&'static dyn Scenario, String> {
-    scenario::named(name).ok_or_else(|| {
-        let names: Vec<&str> = scenario::ALL.iter().map(|scenario| scenario.name()).collect();
-        format!("there is no such scenario; there is: {}", names.join(", "))
-    })
+/// A weakness of an entry by its name.
+fn weakness_of(entry: &dyn Entry, name: &str) -> Result<&'static Weakness, String> {
+    let known = entry.about().weaknesses.iter().map(|weakness| weakness.name);
+    entry.about().weakness(name).ok_or_else(|| suggest::unknown("weakness", name, known))
 }
 
-/// A known bug by its name.
-fn bug_of(name: &str) -> Result<&'static Planted, String> {
-    planted::named(name).ok_or_else(|| {
-        let names: Vec<&str> = planted::BUGS.iter().map(|bug| bug.name).collect();
-        format!("no such bug is known; known are: {}", names.join(", "))
-    })
+/// The settings of an entry with what was set, and with a weakness if one is to show.
+fn settings_of(
+    entry: &'static dyn Entry,
+    set: &[String],
+    weakness: Option<&str>,
+) -> Result<Settings, Failure> {
+    let mut settings = entry.settings();
+    for assignment in set {
+        settings.set(assignment).map_err(|error| Failure::usage(format!("--set {assignment}: {error}")))?;
+    }
+    match weakness {
+        Some(name) => Ok(settings.showing(weakness_of(entry, name).map_err(Failure::usage)?)),
+        None => Ok(settings),
+    }
 }
 
-/// The name of a scenario, checked when the command line is read.
-fn parse_scenario(name: &str) -> Result<String, String> {
-    scenario_of(name).map(|scenario| scenario.name().to_owned())
-}
-
-/// The name of a known bug, checked when the command line is read.
-fn parse_bug(name: &str) -> Result<String, String> {
-    bug_of(name).map(|bug| bug.name.to_owned())
+/// The name of an entry, checked when the command line is read.
+fn parse_entry(name: &str) -> Result<String, String> {
+    catalogue::entry(name).map(|entry| entry.name().to_owned())
 }

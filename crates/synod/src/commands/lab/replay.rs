@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use synod_lab::catalogue;
+use synod_lab::entry::Entry;
 use synod_lab::replay::{Look, Replayed};
 use synod_lab::report;
-use synod_lab::scenario::Scenario;
 use synod_sim::{Diagram, Finding, Lines, Plan};
 
 use crate::failure::{Exit, Failure};
@@ -30,10 +31,10 @@ pub struct Arguments {
     #[arg(value_name = "SEED|FILE")]
     run: String,
     /// The scenario of a seed
-    #[arg(long, value_name = "NAME", default_value = "database", value_parser = super::parse_scenario)]
+    #[arg(long, value_name = "NAME", default_value = "database", value_parser = super::parse_entry)]
     scenario: String,
     /// Put a known bug back
-    #[arg(long, value_name = "BUG", value_parser = super::parse_bug)]
+    #[arg(long, value_name = "BUG")]
     plant: Option<String>,
     /// Write every record, fate and fault to a file, as JSON lines with stamps
     #[arg(long, value_name = "FILE")]
@@ -56,13 +57,13 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Err(_) => Some(read(Path::new(&arguments.run))?),
     };
     let name = finding.as_ref().map_or(&arguments.scenario, |finding| &finding.subject);
-    let scenario = super::scenario_of(name).map_err(Failure::usage)?;
-    let bug = arguments.plant.as_deref().map(super::bug_of).transpose().map_err(Failure::usage)?;
+    let scenario = catalogue::entry(name).map_err(Failure::usage)?;
+    let settings = super::settings_of(scenario, &[], arguments.plant.as_deref())?;
     let seed = match &finding {
         Some(finding) => finding.seed,
         None => arguments.run.parse().map_err(|_| Failure::usage("expected a seed of 64 bits"))?,
     };
-    let mut plan = scenario.plan(seed, bug);
+    let mut plan = scenario.plan(seed, &settings);
     if let Some(finding) = &finding {
         keep_faults(&mut plan, finding)?;
     }
@@ -76,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     };
     let trace = arguments.trace.as_deref().map(create).transpose()?;
     let failed = |error: synod_sim::PlanError| Failure::internal(error.to_string());
-    let replayed = scenario.replay(plan.clone(), bug, &look, trace).map_err(failed)?;
+    let replayed = scenario.replay(plan.clone(), &settings, &look, trace).map_err(failed)?;
     let text = shown(arguments, scenario, &plan, &replayed);
     let text = if arguments.ascii { text.replace('✗', "x").replace('✓', "=") } else { text };
     std::io::stdout().lock().write_all(text.as_bytes())?;
@@ -130,7 +131,7 @@ fn compare(finding: &Finding, replayed: &Replayed) {
     }
 }
 
-fn shown(arguments: &Arguments, scenario: &dyn Scenario, plan: &Plan, replayed: &Replayed) -> String {
+fn shown(arguments: &Arguments, scenario: &'static dyn Entry, plan: &Plan, replayed: &Replayed) -> String {
     let Replayed { run, again, same, picture } = replayed;
     let bug = arguments.plant.as_ref().map_or(String::new(), |bug| format!(", {bug}"));
     let mut text = format!(

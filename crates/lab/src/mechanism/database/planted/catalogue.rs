@@ -6,7 +6,7 @@ use synod_machine::NodeId;
 use synod_sim::{Delay, Fault, NetworkShape, Plan, Script, Stream, Swarm, What};
 
 use super::Planted;
-use crate::scenario::database::{Mix, Setting};
+use crate::mechanism::database::{Mix, Setting};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -6,7 +6,8 @@
 
 use synod_sim::{Plan, Run, Swarm};
 
-use crate::scenario::database::Setting;
+use super::Setting;
+use crate::entry::{Origin, Weakness};
 
 mod catalogue;
 
@@ -34,6 +35,34 @@ impl Planted {
     pub fn explains(&self, run: &Run) -> bool {
         run.found.as_ref().is_some_and(|found| self.breaks.contains(&found.violation.property.as_str()))
     }
+}
+
+impl Planted {
+    /// The same as the catalogue knows it; its setting is found again by its name.
+    const fn weakness(&self) -> Weakness {
+        Weakness {
+            name: self.name,
+            sentence: self.sentence,
+            origin: Origin::Planted,
+            violates: self.breaks,
+            settings: &[],
+            space: self.space,
+            plan: self.plan,
+        }
+    }
+}
+
+/// Every known bug, for the catalogue.
+pub const WEAKNESSES: &[Weakness] = &weaknesses();
+
+const fn weaknesses() -> [Weakness; BUGS.len()] {
+    let mut all = [Weakness::EMPTY; BUGS.len()];
+    let mut next = 0;
+    while next < BUGS.len() {
+        all[next] = BUGS[next].weakness();
+        next += 1;
+    }
+    all
 }
 
 /// The bug of that name.

@@ -1,0 +1,4 @@
+//! The mechanisms in the laboratory, one folder a family, each with its workload, its properties, its weaknesses and its experiments.
+
+pub mod database;
+pub mod mutex;

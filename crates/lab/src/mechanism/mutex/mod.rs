@@ -1,0 +1,4 @@
+//! Mutual exclusion.
+
+pub mod lamport;
+mod workload;

@@ -1,0 +1,81 @@
+//! The workload of the family: at each process one client that asks, enters, leaves and pauses, over and over.
+
+use std::time::Duration;
+
+use synod_machine::{Machine, NodeId};
+use synod_protocols::mutex::{Command, Reply};
+use synod_sim::{Clients, Violation};
+
+/// What the client of a process does next when its timer rings.
+const ASK: u64 = 0;
+const LEAVE: u64 = 1;
+
+/// Clients of a family's machines.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    nodes: u64,
+    hold: Duration,
+    think: Duration,
+    /// Commands to enter.
+    pub asked: u64,
+    /// Entries.
+    pub entered: u64,
+    /// Answers that refused.
+    pub refused: u64,
+}
+
+impl Workload {
+    /// Clients of `nodes` processes that stay inside for `hold` and pause for at most `think`.
+    pub fn new(nodes: u64, hold: Duration, think: Duration) -> Self {
+        Workload { nodes, hold, think, asked: 0, entered: 0, refused: 0 }
+    }
+
+    /// Each client pauses before its first command.
+    pub fn begin<M: Machine<Command = Command>>(&mut self, clients: &mut Clients<M>) {
+        for node in 1..=self.nodes {
+            // A moment, so that every process is up.
+            let pause = Duration::from_millis(11) + clients.draw.duration(Duration::ZERO, self.think);
+            clients.after(pause, token(NodeId(node), ASK));
+        }
+    }
+
+    /// A client's pause, or its time inside, is over.
+    pub fn on_timer<M: Machine<Command = Command>>(&mut self, token: u64, clients: &mut Clients<M>) {
+        let (node, kind) = (NodeId(token >> 1), token & 1);
+        match kind {
+            ASK => {
+                self.asked += 1;
+                clients.send(node.0, node, Command::Enter);
+            }
+            _ => {
+                clients.send(node.0, node, Command::Leave);
+                let pause = clients.draw.duration(Duration::ZERO, self.think);
+                clients.after(pause, self::token(node, ASK));
+            }
+        }
+    }
+
+    /// A client is inside, or was refused.
+    pub fn on_reply<M: Machine<Command = Command>>(
+        &mut self,
+        from: NodeId,
+        reply: Reply,
+        clients: &mut Clients<M>,
+    ) -> Result<(), Violation> {
+        match reply {
+            Reply::Entered => {
+                self.entered += 1;
+                clients.after(self.hold, token(from, LEAVE));
+                Ok(())
+            }
+            Reply::Refused => {
+                self.refused += 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn token(node: NodeId, kind: u64) -> u64 {
+    node.0 << 1 | kind
+}

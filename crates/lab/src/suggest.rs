@@ -1,0 +1,62 @@
+//! Names: the nearest known one to a mistyped one, and the sentence that says so.
+
+/// Names farther than this many edits are no suggestion.
+const EDITS_MAX: usize = 4;
+
+/// The known name that the fewest single-character edits lead to, if it is near enough to have been meant; else one that contains it.
+pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    let near_enough = EDITS_MAX.min(name.chars().count().div_ceil(3));
+    let by_edits = known
+        .iter()
+        .map(|candidate| (edits(name, candidate), *candidate))
+        .min()
+        .filter(|(edits, _)| *edits <= near_enough)
+        .map(|(_, candidate)| candidate);
+    by_edits.or_else(|| {
+        let part = |candidate: &&&str| !name.is_empty() && candidate.contains(name);
+        known.iter().find(part).copied()
+    })
+}
+
+/// `no such mechanism: ramft; did you mean raft?`, or what there is if nothing is near.
+pub fn unknown<'n>(what: &str, name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("no such {what}: {name}; did you mean {near}?"),
+        None if known.is_empty() => format!("no such {what}: {name}; there is none"),
+        None => format!("no such {what}: {name}; there is: {}", known.join(", ")),
+    }
+}
+
+/// Levenshtein's distance, row by row.
+fn edits(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.chars().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[row.len() - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_meant_is_suggested_and_nothing_far() {
+        let known = ["raft", "paxos", "two-phase-commit", "chandy-lamport"];
+        assert_eq!(nearest("ratf", known), Some("raft"));
+        assert_eq!(nearest("two-phase-comit", known), Some("two-phase-commit"));
+        assert_eq!(nearest("lamport", known), Some("chandy-lamport"));
+        assert_eq!(nearest("frobnicate", known), None);
+        assert_eq!(nearest("", known), None);
+        assert_eq!(unknown("mechanism", "rfat", known), "no such mechanism: rfat; did you mean raft?");
+        assert_eq!(unknown("bug", "x", []), "no such bug: x; there is none");
+    }
+}

@@ -1,0 +1,153 @@
+//! The catalogue, walked: no entry can be forgotten, and none lacks a part.
+
+use std::collections::BTreeSet;
+
+use synod_lab::catalogue::{ENTRIES, entry, experiment, experiments};
+use synod_lab::entry::{Entry, Origin, Trial};
+use synod_lab::hunt::{Campaign, Verdict};
+use synod_lab::replay::Look;
+use synod_sim::Hunt;
+
+/// Runs of each entry's hunt here; the long campaign is made by hand.
+const RUNS: u64 = 30;
+/// Runs within which each weakness is found.
+const WEAKNESS_RUNS_MAX: u64 = 500;
+
+/// All but the database, which has campaigns of its own.
+fn mechanisms() -> impl Iterator<Item = &'static dyn Entry> {
+    ENTRIES.iter().copied().filter(|entry| entry.name() != "database")
+}
+
+#[test]
+fn every_entry_is_described_in_full() {
+    let mut names = BTreeSet::new();
+    for entry in ENTRIES {
+        let about = entry.about();
+        let name = about.name;
+        assert!(names.insert(name), "two entries are called {name}");
+        assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{name}");
+        assert!(about.question.ends_with('?'), "{name}: {}", about.question);
+        assert!(about.essay().lines().count() > 8, "{name} has an essay");
+        assert!(!about.survives.is_empty() && !about.papers.is_empty(), "{name}");
+        assert!(!about.properties.is_empty() && !about.weaknesses.is_empty(), "{name}");
+        for weakness in about.weaknesses {
+            assert!(
+                weakness.sentence.ends_with('.') && !weakness.violates.is_empty(),
+                "{name}: {weakness:?}"
+            );
+            let settings = entry.settings().showing(weakness);
+            for property in weakness.violates {
+                let known = about.property(property).is_some();
+                assert!(known, "{name}: {} violates `{property}`, which is no property", weakness.name);
+            }
+            drop(entry.plan(1, &settings));
+        }
+        for parameter in about.parameters {
+            let default = parameter.canonical(&parameter.default());
+            assert!(default.is_some(), "{name}: the default of {} is not in its range", parameter.name);
+        }
+        for cost in about.costs {
+            let value = (cost.value)(&entry.settings());
+            assert!(value.is_finite(), "{name}: {}", cost.name);
+        }
+    }
+}
+
+#[test]
+fn every_need_has_a_weakness_that_breaks_it() {
+    for entry in mechanisms() {
+        let needs = entry.needs();
+        for (name, needed) in [
+            ("fifo", needs.fifo),
+            ("reliable", needs.reliable),
+            ("bounded_delay", needs.bounded_delay),
+            ("bounded_drift", needs.bounded_drift),
+            ("stable_storage", needs.stable_storage),
+            ("wall_clock", needs.wall_clock),
+        ] {
+            let broken =
+                entry.about().weaknesses.iter().any(|weakness| weakness.origin == Origin::Need(name));
+            assert!(broken || !needed, "{} needs {name}, and no weakness breaks it", entry.name());
+        }
+    }
+}
+
+#[test]
+fn every_story_runs_the_same_twice() {
+    for entry in ENTRIES {
+        let settings = entry.settings();
+        let plan = entry.story(7, &settings);
+        let replayed = entry.replay(plan, &settings, &Look::default(), None).expect(entry.name());
+        assert!(replayed.same, "{}", entry.name());
+        assert_eq!(replayed.run.found, None, "{}", entry.name());
+        assert_eq!(replayed.run.vacuous, None, "{}", entry.name());
+    }
+}
+
+#[test]
+fn every_mechanism_survives_what_it_claims_to_survive() {
+    for entry in mechanisms() {
+        let hunt = Hunt { runs: RUNS, violations_max: 3, ..Hunt::default() };
+        let campaign = Campaign { entry, settings: entry.settings(), hunt, findings: None };
+        let outcome = campaign.go(&mut |_, _| true).expect("plans can be run");
+        assert_eq!(outcome.verdict(entry.about()), Verdict::Clean, "{}: {:#?}", entry.name(), outcome.report);
+        for name in entry.about().must_exercise {
+            assert!(outcome.report.exercised.count(name) > 0, "{} never came to {name}", entry.name());
+        }
+    }
+}
+
+#[test]
+fn every_weakness_is_found() {
+    for entry in mechanisms() {
+        for weakness in entry.about().weaknesses {
+            let settings = entry.settings().showing(weakness);
+            let hunt =
+                Hunt { runs: WEAKNESS_RUNS_MAX, twice: false, violations_max: usize::MAX, ..Hunt::default() };
+            let campaign = Campaign { entry, settings, hunt, findings: None };
+            let outcome = campaign.go(&mut |_, run| !weakness.explains(run)).expect("plans can be run");
+            let found = outcome.report.violations.iter().any(|run| weakness.explains(run));
+            assert!(
+                found,
+                "{}: {} was not found in {} runs",
+                entry.name(),
+                weakness.name,
+                outcome.report.runs
+            );
+        }
+    }
+}
+
+/// Two runs of each experiment at the defaults: what is measured has the names that rows expect. Whether figures hold is what `synod lab measure` says.
+#[test]
+fn every_experiment_measures_what_its_rows_expect() {
+    let mut names = BTreeSet::new();
+    for (entry, experiment) in experiments() {
+        assert!(names.insert(experiment.name), "two experiments are called {}", experiment.name);
+        assert!(!experiment.rows.is_empty(), "{}: {} has no known row", entry.name(), experiment.name);
+        for row in experiment.rows {
+            let mut settings = synod_lab::entry::Settings::of(experiment.parameters);
+            for (name, value) in row.assignments() {
+                settings.put(name, value).expect(experiment.name);
+            }
+            assert!(experiment.row(&settings).is_some(), "{}: a row does not fit itself", experiment.name);
+        }
+        let settings = synod_lab::entry::Settings::of(experiment.parameters);
+        if let Some(row) = experiment.row(&settings) {
+            let trial = Trial { settings: &settings, runs: 2, seed: 1, threads: 2, progress: &|_, _| true };
+            let figures = (experiment.run)(&trial).expect(experiment.name);
+            for expected in row.expected {
+                let known = figures.iter().any(|figure| figure.name == expected.figure);
+                assert!(known, "{}: {} is expected and not measured", experiment.name, expected.figure);
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_names_suggest_the_nearest() {
+    let message = entry("lamport-mutx").err().expect("no such entry");
+    assert_eq!(message, "no such mechanism: lamport-mutx; did you mean lamport-mutex?");
+    let message = experiment("lamport-mutex-costs").err().expect("no such experiment");
+    assert_eq!(message, "no such experiment: lamport-mutex-costs; did you mean lamport-mutex-cost?");
+}
