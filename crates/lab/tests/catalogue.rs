@@ -77,7 +77,8 @@ fn every_story_runs_the_same_twice() {
     for entry in ENTRIES {
         let settings = entry.settings();
         let plan = entry.story(7, &settings);
-        let replayed = entry.replay(plan, &settings, &Look::default(), None).expect(entry.name());
+        let name = entry.name();
+        let replayed = entry.replay(plan, &settings, &Look::default(), None).expect(name);
         assert!(replayed.same, "{}", entry.name());
         assert_eq!(replayed.run.found, None, "{}", entry.name());
         assert_eq!(replayed.run.vacuous, None, "{}", entry.name());
