@@ -9,10 +9,11 @@ pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
     let near_enough = EDITS_MAX.min(name.chars().count().div_ceil(3));
     let by_edits = known
         .iter()
-        .map(|candidate| (edits(name, candidate), *candidate))
+        // Of equally near names, the one that goes on as it began.
+        .map(|candidate| (edits(name, candidate), !candidate.starts_with(name), *candidate))
         .min()
-        .filter(|(edits, _)| *edits <= near_enough)
-        .map(|(_, candidate)| candidate);
+        .filter(|(edits, ..)| *edits <= near_enough)
+        .map(|(.., candidate)| candidate);
     by_edits.or_else(|| {
         let part = |candidate: &&&str| !name.is_empty() && candidate.contains(name);
         known.iter().find(part).copied()

@@ -1,4 +1,4 @@
-//! Mutual exclusion.
+//! Mutual exclusion in the laboratory: one workload of the family, and what each of its mechanisms is held to.
 
 pub mod lamport;
 mod workload;
