@@ -58,8 +58,6 @@ metrics! {
     is_learner: Gauge = "etcd_server_is_learner", Gauge::default();
     /// Changes of leader seen.
     leader_changes: Counter = "etcd_server_leader_changes_seen", Counter::default();
-    /// Heartbeats that the leader could not send in time.
-    heartbeat_send_failures: Counter = "etcd_server_heartbeat_send_failures", Counter::default();
     /// Log entries committed.
     proposals_committed: Gauge = "etcd_server_proposals_committed_total", Gauge::default();
     /// Log entries applied.
@@ -68,8 +66,6 @@ metrics! {
     proposals_pending: Gauge = "etcd_server_proposals_pending", Gauge::default();
     /// Proposals that failed.
     proposals_failed: Counter = "etcd_server_proposals_failed", Counter::default();
-    /// Linearizable reads whose confirmation was slow.
-    slow_read_indexes: Counter = "etcd_server_slow_read_indexes", Counter::default();
     /// Linearizable reads whose confirmation failed.
     read_indexes_failed: Counter = "etcd_server_read_indexes_failed", Counter::default();
     /// Applies that were slow.
@@ -112,8 +108,6 @@ metrics! {
     revision: Gauge = "etcd_debugging_mvcc_current_revision", Gauge::default();
     /// The store's compacted revision.
     compact_revision: Gauge = "etcd_debugging_mvcc_compact_revision", Gauge::default();
-    /// Keys in the store.
-    keys: Gauge = "etcd_debugging_mvcc_keys_total", Gauge::default();
     /// Watch streams open.
     watch_streams: Gauge = "etcd_debugging_mvcc_watch_stream_total", Gauge::default();
     /// Watches open.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use synod_transport::Renewed;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -18,7 +19,7 @@ pub struct ServeOptions {
     /// The member.
     pub member: MemberConfig,
     /// Where clients are served, with the certificates to show there.
-    pub clients: Vec<(SocketAddr, Option<Arc<ServerConfig>>)>,
+    pub clients: Vec<(SocketAddr, Option<Arc<Renewed<ServerConfig>>>)>,
     /// Bounds on clients.
     pub edge: http::Options,
     /// Which history is forgotten by itself.

@@ -15,6 +15,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use synod_transport::Renewed;
 
 /// What a server shows and demands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,11 +91,19 @@ impl fmt::Display for Role {
 }
 
 impl ServerFiles {
-    /// Reads the files. The configuration offers HTTP/2 and HTTP/1.1.
+    /// Reads the files now, and again whenever they change.
     ///
     /// # Errors
     /// When a file is missing or has not what it should, or they do not fit together.
-    pub fn load(&self) -> Result<Arc<ServerConfig>, TlsError> {
+    pub fn load(&self) -> Result<Arc<Renewed<ServerConfig>>, TlsError> {
+        let pair = [self.cert_file.clone(), self.key_file.clone()];
+        let files = pair.into_iter().chain(self.trusted_ca_file.clone()).collect();
+        let this = self.clone();
+        Ok(Arc::new(Renewed::read(files, move || this.config())?))
+    }
+
+    /// The configuration offers HTTP/2 and HTTP/1.1.
+    fn config(&self) -> Result<ServerConfig, TlsError> {
         let (chain, key) = identity(&self.cert_file, &self.key_file)?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -112,7 +121,7 @@ impl ServerFiles {
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| self.identity_error(&error))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Arc::new(config))
+        Ok(config)
     }
 
     fn identity_error(&self, error: &rustls::Error) -> TlsError {

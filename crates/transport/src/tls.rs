@@ -20,6 +20,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::certificate::common_name;
+use crate::renewed::Renewed;
 
 /// The files and demands of peer TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +87,15 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
+    /// Reads the files now, and again whenever they change.
+    pub(crate) fn renewed(files: &TlsFiles) -> Result<Renewed<Tls>, TlsError> {
+        let watched = [&files.cert_file, &files.key_file, &files.trusted_ca_file].map(PathBuf::clone);
+        let files = files.clone();
+        Renewed::read(watched.to_vec(), move || Tls::load(&files))
+    }
+
     /// Reads the files.
-    pub(crate) fn load(files: &TlsFiles) -> Result<Tls, TlsError> {
+    fn load(files: &TlsFiles) -> Result<Tls, TlsError> {
         if !files.allowed_common_names.is_empty() && !files.allowed_host_names.is_empty() {
             return Err(TlsError::Contradiction(
                 "allowed common names and allowed host names exclude each other",

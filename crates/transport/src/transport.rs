@@ -19,7 +19,8 @@ use crate::counters::{AcceptCounters, Counts};
 use crate::dial::keep_link;
 use crate::peer::{Deliver, Peer};
 use crate::queue::{Credit, NotSent, Payload};
-use crate::tls::{Tls, TlsError, TlsFiles};
+use crate::renewed::Renewed;
+use crate::tls::{Tls, TlsError};
 use crate::window::Permit;
 use crate::{Config, Limits, PeerAddresses, Timeouts};
 
@@ -89,7 +90,7 @@ impl Transport {
         runtime: &Handle,
     ) -> Result<Transport, StartError> {
         config.check()?;
-        let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
+        let tls = config.tls.as_ref().map(Tls::renewed).transpose()?;
         let mut listeners = Vec::new();
         for address in &config.listen {
             let listener = listen(*address, runtime);
@@ -103,7 +104,7 @@ impl Transport {
             limits: config.limits,
             timeouts: config.timeouts,
             deliver: Box::new(deliver),
-            tls: RwLock::new(tls),
+            tls,
             peers: RwLock::default(),
             attempts: AtomicU64::new(0),
             door: Door::new(),
@@ -189,20 +190,6 @@ impl Transport {
         removed.iter().for_each(Link::retire);
     }
 
-    /// Reads the TLS files again, for connections to come. What was loaded before stays in use if they are
-    /// not usable.
-    ///
-    /// # Errors
-    /// [`TlsError`]: nothing changed. Also when the transport was started without TLS.
-    pub fn reload_tls(&self, files: &TlsFiles) -> Result<(), TlsError> {
-        let mut tls = self.shared.tls.write().unwrap_or_else(PoisonError::into_inner);
-        if tls.is_none() {
-            return Err(TlsError::Contradiction("it cannot be switched on while running"));
-        }
-        *tls = Some(Arc::new(Tls::load(files)?));
-        Ok(())
-    }
-
     /// All counters.
     pub fn counts(&self) -> Counts {
         // The map is let go before a peer's gate is waited for: whoever holds a gate may want the map.
@@ -265,7 +252,7 @@ pub(crate) struct Shared {
     pub(crate) deliver: Box<Deliver>,
     pub(crate) door: Door,
     pub(crate) accept_counters: AcceptCounters,
-    tls: RwLock<Option<Arc<Tls>>>,
+    tls: Option<Renewed<Tls>>,
     peers: RwLock<BTreeMap<u64, Link>>,
     attempts: AtomicU64,
     /// `None` once the transport has ended.
@@ -295,7 +282,7 @@ impl Shared {
     }
 
     pub(crate) fn tls(&self) -> Option<Arc<Tls>> {
-        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.tls.as_ref().map(Renewed::current)
     }
 
     pub(crate) fn next_attempt(&self) -> u64 {

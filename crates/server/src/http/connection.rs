@@ -6,6 +6,8 @@ use std::sync::Arc;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use synod_transport::Renewed;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -27,14 +29,14 @@ const RESET_STREAMS_MAX: usize = 128;
 /// What serves one connection.
 pub struct Connection<B: Backend> {
     dispatch: Arc<Dispatch<B>>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Renewed<ServerConfig>>>,
     stopping: watch::Receiver<bool>,
 }
 
 impl<B: Backend> Connection<B> {
     pub fn new(
         dispatch: Arc<Dispatch<B>>,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Arc<Renewed<ServerConfig>>>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Connection { dispatch, tls, stopping }
@@ -45,7 +47,7 @@ impl<B: Backend> Connection<B> {
         let dispatch = Arc::clone(&self.dispatch);
         let metrics = &dispatch.edge().metrics;
         metrics.connections.inc();
-        match self.tls.clone() {
+        match self.tls.as_ref().map(|tls| TlsAcceptor::from(tls.current())) {
             None => self.speak(stream).await,
             Some(tls) => match timeout(dispatch.edge().limits.handshake_timeout, tls.accept(stream)).await {
                 Ok(Ok(stream)) => self.speak(stream).await,

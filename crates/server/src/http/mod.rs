@@ -27,10 +27,10 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
+use synod_transport::Renewed;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use crate::api::{Edge, Limits, Signals};
 use crate::backend::Backend;
@@ -69,7 +69,7 @@ impl Default for Options {
 /// A bound socket, with the certificates to show on it.
 pub struct Listener {
     socket: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Renewed<ServerConfig>>>,
 }
 
 impl Listener {
@@ -77,11 +77,11 @@ impl Listener {
     ///
     /// # Errors
     /// As the system says, with the address.
-    pub fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Listener> {
+    pub fn bind(address: SocketAddr, tls: Option<Arc<Renewed<ServerConfig>>>) -> io::Result<Listener> {
         let explain =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
         let socket = bind(address).map_err(explain)?;
-        Ok(Listener { socket, tls: tls.map(TlsAcceptor::from) })
+        Ok(Listener { socket, tls })
     }
 
     /// Where it listens.

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -116,7 +115,7 @@ fn errors_name_the_file_and_what_was_expected() {
     let authority = Authority::new();
     let good = authority.server();
     let says = |files: ServerFiles, expected: &[&str]| {
-        let text = files.load().expect_err("it cannot be used").to_string();
+        let text = files.load().err().expect("it cannot be used").to_string();
         assert!(expected.iter().all(|part| text.contains(part)), "{text:?} should say {expected:?}");
     };
     let absent = authority.path("absent.pem");
@@ -138,6 +137,20 @@ fn errors_name_the_file_and_what_was_expected() {
 }
 
 #[tokio::test]
+async fn renewed_files_are_shown_to_new_connections_and_bad_ones_are_not() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let files = old.server();
+    let running = Running::start_with(Options::default(), Some(files.load().unwrap()));
+    let renewed = new.server();
+    // Between the steps of a renewal the files do not fit together: the old ones go on.
+    fs::copy(&renewed.cert_file, &files.cert_file).unwrap();
+    try_put(&running, &old.client()).await.unwrap();
+    fs::copy(&renewed.key_file, &files.key_file).unwrap();
+    try_put(&running, &new.client()).await.unwrap();
+    try_put(&running, &old.client()).await.expect_err("the old certificate is gone");
+}
+
+#[tokio::test]
 async fn half_a_handshake_is_cut_off() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let authority = Authority::new();
@@ -146,7 +159,7 @@ async fn half_a_handshake_is_cut_off() {
         ..Default::default()
     };
     let options = Options { limits, ..Options::default() };
-    let running = Running::start_with(options, Some(Arc::clone(&authority.server().load().unwrap())));
+    let running = Running::start_with(options, Some(authority.server().load().unwrap()));
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream.write_all(&[0x16, 3, 1]).await.unwrap();
     let _ = super::support::soon(stream.read_to_end(&mut Vec::new())).await;

@@ -307,7 +307,10 @@ impl Running {
         Running::start_with(Options::default(), None)
     }
 
-    pub fn start_with(options: Options, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+    pub fn start_with(
+        options: Options,
+        tls: Option<Arc<synod_transport::Renewed<rustls::ServerConfig>>>,
+    ) -> Self {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), tls).expect("a free port");
         let address = listener.address().unwrap();
         let (memory, metrics) = (Memory::new(), Arc::new(Metrics::new()));
