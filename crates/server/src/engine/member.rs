@@ -128,8 +128,13 @@ pub enum StartError {
         record: u64,
     },
     /// The store's engine cannot be opened.
-    #[error("the store cannot be opened: {0}. Check the disk; the other members go on without this one")]
-    Engine(#[from] KvError),
+    #[error("the store in {} cannot be opened: {source}. Check the disk; the other members go on without this one", path.display())]
+    Engine {
+        /// Where the store lies.
+        path: PathBuf,
+        /// What the engine says.
+        source: KvError,
+    },
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -219,7 +224,8 @@ impl Member {
         let next = Ticket(log.next_number().0);
 
         let options = FjallOptions { cache_bytes: config.cache_bytes, ..FjallOptions::default() };
-        let engine = FjallKv::open(&directory.join("store"), options)?;
+        let path = directory.join("store");
+        let engine = FjallKv::open(&path, options).map_err(|source| StartError::Engine { path, source })?;
         let engine = TimedKv::new(engine, metrics.backend_commit_seconds.clone());
         let voters: BTreeSet<NodeId> = config.members.iter().map(|member| NodeId(member.id)).collect();
         let bootstrap = raft::Configuration { voters, ..raft::Configuration::default() };
