@@ -7,6 +7,7 @@
 //! - [`Plan`]: a run as a value: network, disks, clocks, and faults as data ([`Script`]).
 //! - [`Swarm`]: draws a plan from a seed. [`Hunt`]: makes many runs; [`Findings`] remembers what it found.
 //! - [`Diagram`]: the last moments of a run as text; [`World::trace_to`]: all of them as JSON lines.
+//! - [`explore`]: every order of events in small worlds, instead of many orders in large ones.
 //! - [`World`]: the run itself, event by event. [`run`] takes it to its end, [`run_twice`] proves that it replays.
 #![allow(clippy::missing_errors_doc)]
 
@@ -15,6 +16,7 @@ mod clock;
 mod delay;
 mod diagram;
 mod disk;
+pub mod explore;
 mod fault;
 mod findings;
 mod hunt;
