@@ -7,5 +7,6 @@ pub mod clocks;
 pub mod consensus;
 pub mod mutex;
 pub mod position;
+pub mod failure;
 pub mod quorum;
 pub mod routing;
