@@ -5,8 +5,8 @@ extern crate alloc;
 
 pub mod clocks;
 pub mod consensus;
+pub mod failure;
 pub mod mutex;
 pub mod position;
-pub mod failure;
 pub mod quorum;
 pub mod routing;
