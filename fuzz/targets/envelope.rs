@@ -21,6 +21,7 @@ fn seeds() -> Vec<Bytes> {
     let put = PutRequest { key: "key".into(), value: "value".into(), ..PutRequest::default() };
     let published = Attributes {
         member: NodeId(1),
+        home: 2,
         name: "n1".to_owned(),
         client_urls: vec!["http://127.0.0.1:2379".to_owned()],
     };

@@ -28,7 +28,7 @@ fn with_checksum<const SIZE: usize>(input: &[u8]) -> [u8; SIZE] {
 
 fn seeds() -> Vec<Vec<u8>> {
     let versions = Versions::SPOKEN;
-    let hello = Hello { versions, cluster: 1, from: 2, to: 3, instance: 4, attempt: 5 };
+    let hello = Hello { versions, cluster: 1, from: 2, to: 3, home: 7, instance: 4, attempt: 5 };
     let answer = |verdict| {
         Answer { versions, from: 3, instance: 6, hello_instance: 4, hello_attempt: 5, verdict }.encode()
     };
@@ -37,5 +37,6 @@ fn seeds() -> Vec<Vec<u8>> {
         answer(Ok(1)).to_vec(),
         answer(Err(Refusal::WrongCluster)).to_vec(),
         answer(Err(Refusal::Overtaken)).to_vec(),
+        answer(Err(Refusal::OtherHome)).to_vec(),
     ]
 }

@@ -99,6 +99,7 @@ impl Attributes {
     /// Appends the encoding: lengths before texts.
     pub fn encode(&self, out: &mut impl BufMut) {
         out.put_u64_le(self.member.0);
+        out.put_u64_le(self.home);
         put_text(out, &self.name);
         out.put_u16_le(self.client_urls.len().min(CLIENT_URLS_MAX) as u16);
         for url in self.client_urls.iter().take(CLIENT_URLS_MAX) {
@@ -109,13 +110,14 @@ impl Attributes {
     /// Reads one encoding from the front of `bytes`.
     pub fn decode(bytes: &mut Bytes) -> Option<Attributes> {
         let member = NodeId(bytes.try_get_u64_le().ok()?);
+        let home = bytes.try_get_u64_le().ok()?;
         let name = get_text(bytes)?;
         let urls = bytes.try_get_u16_le().ok()?;
         if usize::from(urls) > CLIENT_URLS_MAX {
             return None;
         }
         let client_urls = (0..urls).map(|_| get_text(bytes)).collect::<Option<Vec<String>>>()?;
-        Some(Attributes { member, name, client_urls })
+        Some(Attributes { member, home, name, client_urls })
     }
 }
 

@@ -163,6 +163,8 @@ pub enum Command {
 pub struct Attributes {
     /// Who tells it.
     pub member: NodeId,
+    /// Which directory it lives from, so that it is not taken for itself on another.
+    pub home: u64,
     /// Its name, for people.
     pub name: String,
     /// Where clients reach it; at most [`CLIENT_URLS_MAX`](crate::proposal::CLIENT_URLS_MAX).

@@ -39,9 +39,9 @@ fn changes() -> impl Strategy<Value = Change> {
         Change::Store(Operation::Put(PutRequest { key, value, lease, prev_kv, ..PutRequest::default() }))
     });
     let revoke = any::<i64>().prop_map(|id| Change::Store(Operation::LeaseRevoke { id }));
-    let publish = (any::<u64>(), ".{0,9}", prop::collection::vec(".{0,9}", 0..4)).prop_map(
-        |(member, name, client_urls)| {
-            Change::Publish(Attributes { member: NodeId(member), name, client_urls })
+    let publish = (any::<[u64; 2]>(), ".{0,9}", prop::collection::vec(".{0,9}", 0..4)).prop_map(
+        |([member, home], name, client_urls)| {
+            Change::Publish(Attributes { member: NodeId(member), home, name, client_urls })
         },
     );
     prop_oneof![put, revoke, publish]
@@ -135,6 +135,7 @@ fn what_is_too_long_for_a_member_is_cut_between_characters() {
     let long = format!("x{}", "ü".repeat(40_000));
     let attributes = Attributes {
         member: NodeId(1),
+        home: 2,
         name: long.clone(),
         client_urls: vec!["u".to_owned(); CLIENT_URLS_MAX + 1],
     };

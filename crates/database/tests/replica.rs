@@ -87,7 +87,7 @@ fn changes() -> impl Strategy<Value = Change> {
     let compact = (1..20i64).prop_map(|revision| Operation::Compact { revision });
     let publish = (1..3u64, "[a-z]{1,4}").prop_map(|(member, name)| {
         let client_urls = vec![format!("http://{name}")];
-        Change::Publish(Attributes { member: NodeId(member), name, client_urls })
+        Change::Publish(Attributes { member: NodeId(member), home: 7, name, client_urls })
     });
     prop_oneof![
         6 => put.prop_map(Change::Store),

@@ -27,7 +27,7 @@ fn next_frame(inbox: &Receiver<Delivery>) -> Option<Bytes> {
     loop {
         match inbox.recv().ok()? {
             Delivery::Frame { bytes, .. } => return Some(bytes),
-            Delivery::Up { .. } | Delivery::Down { .. } => {}
+            Delivery::Up { .. } | Delivery::Down { .. } | Delivery::Disowned { .. } => {}
         }
     }
 }

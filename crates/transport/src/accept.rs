@@ -188,6 +188,9 @@ fn judge(shared: &Shared, hello: &Hello) -> Result<(u16, Arc<Peer>, Admitted), R
         return Err(Refusal::WrongMember);
     }
     let peer = shared.peer(hello.from).ok_or(Refusal::UnknownMember)?;
+    if shared.homes.of(hello.from).is_some_and(|home| home != hello.home) {
+        return Err(Refusal::OtherHome);
+    }
     let admitted = peer.admit(hello.instance, hello.attempt)?;
     Ok((version, peer, admitted))
 }

@@ -1,7 +1,9 @@
 //! What a transport is told when it starts.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{Address, TlsFiles};
@@ -14,6 +16,10 @@ pub struct Config {
     pub cluster: u64,
     /// This node's member id.
     pub member: u64,
+    /// The directory that this node lives from, the same as long as its data: 0 for one without.
+    pub home: u64,
+    /// Where others are known to live.
+    pub homes: Homes,
     /// Tells this run of the process from every other run. [`Config::new`] draws it.
     pub instance: u64,
     /// Where to accept peers; port 0 lets the system pick (see [`crate::Transport::local_addresses`]).
@@ -35,8 +41,9 @@ impl Config {
         // here.
         let instance = RandomState::new().hash_one((cluster, member, std::process::id()));
         let (peers, tls) = (Vec::new(), None);
+        let (home, homes) = (0, Homes::default());
         let (limits, timeouts) = (Limits::default(), Timeouts::default());
-        Config { cluster, member, instance, listen, peers, tls, limits, timeouts }
+        Config { cluster, member, home, homes, instance, listen, peers, tls, limits, timeouts }
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
@@ -91,6 +98,37 @@ pub enum ConfigError {
         /// The timeout.
         silence: Duration,
     },
+}
+
+/// Which directory each member is known to live from.
+///
+/// A member that comes back on an empty disk, or on somebody else's, has forgotten its votes and what it acknowledged, and looks just like the
+/// member that it was. So each says which directory it lives from, and who knows better refuses it.
+#[derive(Clone)]
+pub struct Homes(Arc<dyn Fn(u64) -> Option<u64> + Send + Sync>);
+
+impl Homes {
+    /// `known` gives the directory of a member, if it is known. It is asked once a connection.
+    pub fn new(known: impl Fn(u64) -> Option<u64> + Send + Sync + 'static) -> Homes {
+        Homes(Arc::new(known))
+    }
+
+    pub(crate) fn of(&self, member: u64) -> Option<u64> {
+        (self.0)(member)
+    }
+}
+
+/// Nothing is known of anybody.
+impl Default for Homes {
+    fn default() -> Homes {
+        Homes::new(|_| None)
+    }
+}
+
+impl fmt::Debug for Homes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Homes")
+    }
 }
 
 /// Another member and where it can be dialed.

@@ -152,6 +152,7 @@ async fn shake_hands(shared: &Shared, peer: &Peer, stream: &mut Stream) -> Resul
         cluster: shared.cluster,
         from: shared.member,
         to: peer.id,
+        home: shared.home,
         instance: shared.instance,
         attempt: shared.next_attempt(),
     };
@@ -166,6 +167,9 @@ async fn shake_hands(shared: &Shared, peer: &Peer, stream: &mut Stream) -> Resul
     match answer.verdict {
         Err(refusal) => {
             peer.counters.refusals_received.add(1);
+            if refusal == Refusal::OtherHome {
+                peer.disowned(&*shared.deliver);
+            }
             Err(NoLink::Refused(refusal))
         }
         Ok(version)

@@ -12,7 +12,7 @@
 const MAGIC_HELLO: [u8; 8] = *b"synod-he";
 const MAGIC_ANSWER: [u8; 8] = *b"synod-an";
 /// Size of an encoded [`Hello`].
-pub const HELLO_BYTES: usize = 8 + 2 * 2 + 5 * 8 + 4;
+pub const HELLO_BYTES: usize = 8 + 2 * 2 + 6 * 8 + 4;
 /// Size of an encoded [`Answer`].
 pub const ANSWER_BYTES: usize = 8 + 4 * 2 + 4 * 8 + 4;
 
@@ -47,6 +47,8 @@ pub struct Hello {
     pub from: u64,
     /// The member that it means to reach.
     pub to: u64,
+    /// The directory that the dialer lives from; see [`crate::Homes`].
+    pub home: u64,
     /// The run of the dialer's process.
     pub instance: u64,
     /// Grows with each attempt of that run.
@@ -89,6 +91,11 @@ pub enum Refusal {
     /// A later attempt of the same process was admitted already.
     #[error("a later connection of this process was admitted already")]
     Overtaken = 5,
+    /// The dialer lives from another directory than the member that the acceptor knows under this id.
+    #[error(
+        "it knows this member with another data directory, whose votes and entries this one does not have"
+    )]
+    OtherHome = 6,
 }
 
 /// Why bytes are not a handshake message.
@@ -113,7 +120,7 @@ impl Hello {
     pub fn encode(&self) -> [u8; HELLO_BYTES] {
         let mut writer = Writer::<HELLO_BYTES>::new(MAGIC_HELLO);
         writer.put_u16s([self.versions.min, self.versions.max]);
-        writer.put_u64s([self.cluster, self.from, self.to, self.instance, self.attempt]);
+        writer.put_u64s([self.cluster, self.from, self.to, self.home, self.instance, self.attempt]);
         writer.finish()
     }
 
@@ -124,8 +131,8 @@ impl Hello {
     pub fn decode(bytes: &[u8; HELLO_BYTES]) -> Result<Hello, HelloError> {
         let mut reader = Reader::open(bytes, MAGIC_HELLO)?;
         let versions = reader.versions()?;
-        let [cluster, from, to, instance, attempt] = std::array::from_fn(|_| reader.u64());
-        Ok(Hello { versions, cluster, from, to, instance, attempt })
+        let [cluster, from, to, home, instance, attempt] = std::array::from_fn(|_| reader.u64());
+        Ok(Hello { versions, cluster, from, to, home, instance, attempt })
     }
 
     /// Whether the first bytes of a stream can be those of a hello.
@@ -163,6 +170,7 @@ impl Answer {
             3 => Err(Refusal::UnknownMember),
             4 => Err(Refusal::UnsupportedVersion),
             5 => Err(Refusal::Overtaken),
+            6 => Err(Refusal::OtherHome),
             unknown => return Err(HelloError::Verdict(unknown)),
         };
         Ok(Answer { versions, from, instance, hello_instance, hello_attempt, verdict })
@@ -270,14 +278,23 @@ mod tests {
     }
 
     fn any_hello() -> impl Strategy<Value = Hello> {
-        (any_versions(), any::<[u64; 5]>()).prop_map(|(versions, [cluster, from, to, instance, attempt])| {
-            Hello { versions, cluster, from, to, instance, attempt }
-        })
+        (any_versions(), any::<[u64; 6]>()).prop_map(
+            |(versions, [cluster, from, to, home, instance, attempt])| Hello {
+                versions,
+                cluster,
+                from,
+                to,
+                home,
+                instance,
+                attempt,
+            },
+        )
     }
 
     fn any_answer() -> impl Strategy<Value = Answer> {
-        use Refusal::{Overtaken, UnknownMember, UnsupportedVersion, WrongCluster, WrongMember};
-        let refusals = vec![WrongCluster, WrongMember, UnknownMember, UnsupportedVersion, Overtaken];
+        use Refusal::{OtherHome, Overtaken, UnknownMember, UnsupportedVersion, WrongCluster, WrongMember};
+        let refusals =
+            vec![WrongCluster, WrongMember, UnknownMember, UnsupportedVersion, Overtaken, OtherHome];
         let verdict = prop_oneof![any::<u16>().prop_map(Ok), prop::sample::select(refusals).prop_map(Err)];
         (any_versions(), any::<[u64; 4]>(), verdict).prop_map(
             |(versions, [from, instance, i, a], verdict)| Answer {

@@ -72,7 +72,7 @@ mod transport;
 mod window;
 
 pub use address::{Address, AddressError};
-pub use config::{Config, ConfigError, Limits, PeerAddresses, Timeouts};
+pub use config::{Config, ConfigError, Homes, Limits, PeerAddresses, Timeouts};
 pub use counters::{AcceptCounts, Counts, PeerCounts};
 pub use hello::{ANSWER_BYTES, Answer, HELLO_BYTES, Hello, HelloError, Refusal, Versions, fuzz_hello};
 pub use queue::{Credit, NotSent, Payload};

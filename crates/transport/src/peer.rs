@@ -94,6 +94,14 @@ impl Peer {
         Some(LinkUp { peer: self, deliver })
     }
 
+    /// Reports that the peer knows this member with another directory, unless it was retired meanwhile.
+    pub(crate) fn disowned(&self, deliver: &Deliver) {
+        let gate = self.gate();
+        if !gate.retired {
+            deliver(Delivery::Disowned { peer: self.id });
+        }
+    }
+
     /// Has what is queued written.
     pub(crate) fn flush(&self) {
         self.direct.flush(&self.queue, &self.counters);

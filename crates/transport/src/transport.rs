@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::accept::{Door, accept_all};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Homes};
 use crate::counters::{AcceptCounters, Counts};
 use crate::dial::keep_link;
 use crate::peer::{Deliver, Peer};
@@ -44,6 +44,11 @@ pub enum Delivery {
     /// They no longer can, and those under way may be lost. The peer closed the connection, or fell silent.
     Down {
         /// The member.
+        peer: u64,
+    },
+    /// The peer knows this member with another directory: what this one lives from is not the member's.
+    Disowned {
+        /// The member that says so.
         peer: u64,
     },
 }
@@ -100,6 +105,8 @@ impl Transport {
         let shared = Arc::new(Shared {
             cluster: config.cluster,
             member: config.member,
+            home: config.home,
+            homes: config.homes,
             instance: config.instance,
             limits: config.limits,
             timeouts: config.timeouts,
@@ -246,6 +253,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 pub(crate) struct Shared {
     pub(crate) cluster: u64,
     pub(crate) member: u64,
+    pub(crate) home: u64,
+    pub(crate) homes: Homes,
     pub(crate) instance: u64,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{CLUSTER, Node, PATIENCE, config, peer, runtime, until};
 use synod_transport::frame::{Kind, encode_header};
-use synod_transport::{ANSWER_BYTES, Answer, Config, HELLO_BYTES, Hello, Refusal, Versions};
+use synod_transport::{ANSWER_BYTES, Answer, Config, HELLO_BYTES, Hello, Homes, Refusal, Versions};
 
 /// Node 1, which knows a peer 2 that nobody plays but the test.
 fn node(change: impl FnOnce(&mut Config)) -> (tokio::runtime::Runtime, Node) {
@@ -23,7 +23,7 @@ fn node(change: impl FnOnce(&mut Config)) -> (tokio::runtime::Runtime, Node) {
 }
 
 fn hello() -> Hello {
-    Hello { versions: Versions::SPOKEN, cluster: CLUSTER, from: 2, to: 1, instance: 7, attempt: 1 }
+    Hello { versions: Versions::SPOKEN, cluster: CLUSTER, from: 2, to: 1, home: 20, instance: 7, attempt: 1 }
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -85,6 +85,21 @@ fn a_dialer_learns_why_it_is_refused() {
     let error = until("a refusal", || stranger.counts(1).last_error);
     assert!(error.contains("another cluster"), "{error}");
     assert!(stranger.inbox.seen.lock().unwrap().links.is_empty());
+}
+
+#[test]
+fn a_member_with_another_directory_is_refused_and_told() {
+    let homes = || Homes::new(|member| (member == 2).then_some(20));
+    let (runtime, node) = node(|config| config.homes = homes());
+    let (stream, answer) = greet(node.address, &Hello { home: 21, ..hello() });
+    assert_eq!(answer.verdict, Err(Refusal::OtherHome));
+    until_closed(stream);
+    let (_stream, answer) = greet(node.address, &hello());
+    assert!(answer.verdict.is_ok(), "its own directory is let in");
+    let mut wiped = Config::new(CLUSTER, 2, common::loopback());
+    (wiped.peers, wiped.home) = (vec![peer(1, node.address)], 22);
+    let wiped = Node::start(&runtime, wiped);
+    until("a refusal", || wiped.inbox.seen.lock().unwrap().refused.contains(&1).then_some(()));
 }
 
 #[test]

@@ -18,7 +18,10 @@ pub(super) const META_SESSIONS: &[u8] = b"sessions";
 pub(super) const META_MEMBERS: &[u8] = b"members";
 
 /// The members that a store's view knows of.
-pub(crate) fn members_of<S: Reader>(view: &View<S>) -> Result<Vec<Attributes>, StoreError> {
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn members_of<S: Reader>(view: &View<S>) -> Result<Vec<Attributes>, StoreError> {
     let bytes = view.meta(META_MEMBERS)?;
     Ok(bytes.and_then(decode_members).unwrap_or_default().into_values().collect())
 }

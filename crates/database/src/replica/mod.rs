@@ -26,7 +26,7 @@ use crate::{Applied, Attributes, Done, Flaws, GroupId, Job, Node, Reply, ShardBo
 
 use self::kept::{META_MEMBERS, META_POINT, META_SESSIONS};
 
-pub(crate) use self::kept::members_of;
+pub use self::kept::members_of;
 
 /// Outputs made from history before other work gets its turn.
 const CATCH_UP_OUTPUTS_MAX: usize = 64;

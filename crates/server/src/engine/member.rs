@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use synod_database::{
     Attributes, Command, Consistency, GroupId, Node, NodeConfig, Query, Replica, ReplicaConfig, Replicas,
-    ShardConfig, Write, raft, wire,
+    ShardConfig, Write, members_of, raft, wire,
 };
 use synod_machine::{NodeId, Ticket};
 use synod_storage::kv::{FjallKv, FjallOptions, KvError};
 use synod_storage::mvcc::StoreError;
 use synod_storage::wal::{Log, LogError, LogOptions};
-use synod_transport::{Address, Delivery, PeerAddresses, TlsFiles, Transport};
+use synod_transport::{Address, Delivery, Homes, PeerAddresses, TlsFiles, Transport};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -26,12 +26,10 @@ use super::clients::{Served, Waiter};
 use super::core::{ClientCommand, Core, CoreInput};
 use super::shared::{Engine, Shared};
 use super::timed::TimedKv;
-use super::{apply, disk};
+use super::{apply, disk, home};
 use crate::backend::{Identity, Member as MemberInfo};
 use crate::metrics::Metrics;
 
-/// Names whose directory it is.
-const IDENTITY: &str = "identity";
 /// How long a stopping leader waits for its successor.
 const HANDOVER_TIME: Duration = Duration::from_millis(1_000);
 /// Time between two tries to publish a member's name and URLs.
@@ -199,16 +197,17 @@ impl Member {
         let me = NodeId(config.member_id);
         let group = GroupId::default();
         let directory = config.data_dir.join("member");
-        let claimed = is_claimed(&directory, &config)?;
+        let claimed = home::claimed(&directory, &config)?;
         let log_path = directory.join("wal");
         // The log is begun before the directory is claimed: a claimed one without a log has lost it, and its votes with it.
-        if claimed && !has_files(&log_path) {
+        if claimed.is_some() && !has_files(&log_path) {
             return Err(StartError::LogLost { path: log_path });
         }
         let (log, recovered) = Log::open(&log_path, LogOptions::default())?;
-        if !claimed {
-            claim(&directory, &config)?;
-        }
+        let home = match claimed {
+            Some(home) => home,
+            None => home::claim(&directory, &config)?,
+        };
         if let Some(torn) = recovered.torn() {
             tracing::warn!(
                 file = torn.file,
@@ -243,7 +242,7 @@ impl Member {
         let node = Node::new(NodeConfig { me, groups: vec![(group, shard, boot)] });
         let shared = Arc::new(Shared::new(replica.view(), metrics, runtime.clone()));
         let _ = shared.note_size(|| replica.size_bytes());
-        let transport = Arc::new(start_transport(&config, &shared, runtime)?);
+        let transport = Arc::new(start_transport(&config, home, &shared, runtime)?);
 
         let core = Core::new(node, Arc::clone(&shared), Arc::clone(&transport), next);
         let replicas = Replicas::new([(group, replica)]);
@@ -261,7 +260,7 @@ impl Member {
             drop(apply::run(replicas, &shared.apply, shared));
             Ok(())
         })?;
-        runtime.spawn(publish(member.backend()));
+        runtime.spawn(publish(member.backend(), home));
         Ok(member)
     }
 
@@ -390,11 +389,12 @@ impl MemberBackend {
 }
 
 /// Tells the cluster this member's name and client URLs, until it is heard.
-async fn publish(backend: MemberBackend) {
+async fn publish(backend: MemberBackend, home: u64) {
     let config = Arc::clone(&backend.config);
     let name = config.members.iter().find(|member| member.id == config.member_id);
     let attributes = Attributes {
         member: NodeId(config.member_id),
+        home,
         name: name.map_or_else(String::new, |member| member.name.clone()),
         client_urls: config.client_urls.clone(),
     };
@@ -414,12 +414,15 @@ async fn publish(backend: MemberBackend) {
 
 fn start_transport(
     config: &MemberConfig,
+    home: u64,
     shared: &Arc<Shared>,
     runtime: &Handle,
 ) -> Result<Transport, StartError> {
     let mut transport =
         synod_transport::Config::new(config.cluster_id, config.member_id, config.listen_peers.clone());
     transport.tls = config.peer_tls.clone();
+    transport.home = home;
+    transport.homes = known_homes(Arc::clone(shared));
     transport.peers = config
         .members
         .iter()
@@ -438,10 +441,26 @@ fn start_transport(
             },
             Delivery::Up { peer } => CoreInput::Link { peer: NodeId(peer), up: true },
             Delivery::Down { peer } => CoreInput::Link { peer: NodeId(peer), up: false },
+            Delivery::Disowned { peer } => return shared.fail(disowned(peer)),
         };
         shared.core.push(input);
     };
     Ok(Transport::start(transport, deliver, runtime)?)
+}
+
+/// The directories that members published.
+fn known_homes(shared: Arc<Shared>) -> Homes {
+    Homes::new(move |member| {
+        let published = members_of(&*shared.view()).ok()?;
+        published.iter().find(|attributes| attributes.member.0 == member).map(|attributes| attributes.home)
+    })
+}
+
+fn disowned(peer: u64) -> String {
+    format!(
+        "member {peer:x} knows this member with another data directory: this one has not its votes and entries, and must not take \
+         its place. Start it with its own directory; the other members go on without it"
+    )
 }
 
 fn consensus(config: &MemberConfig) -> Result<raft::Config, StartError> {
@@ -465,34 +484,6 @@ fn check_reach(saved: &[Write], applied: raft::Index) -> Result<(), StartError> 
         Some(base) => Err(StartError::StoreLost { applied: applied.0, base: base.0 }),
         None => Ok(()),
     }
-}
-
-/// Whether the directory is this member's already; an error if it is someone else's.
-fn is_claimed(directory: &Path, config: &MemberConfig) -> Result<bool, StartError> {
-    let expected = identity(config);
-    match fs::read_to_string(directory.join(IDENTITY)) {
-        Ok(found) if found.trim() == expected => Ok(true),
-        Ok(found) => {
-            let (path, found) = (config.data_dir.clone(), found.trim().to_owned());
-            Err(StartError::Foreign { path, found, expected })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(StartError::Directory { path: directory.to_owned(), source }),
-    }
-}
-
-/// Makes the directory this member's, durably.
-fn claim(directory: &Path, config: &MemberConfig) -> Result<(), StartError> {
-    let failed = |source| StartError::Directory { path: directory.to_owned(), source };
-    let fresh = directory.join("identity.new");
-    fs::write(&fresh, format!("{}\n", identity(config))).map_err(failed)?;
-    fs::File::open(&fresh).and_then(|file| file.sync_all()).map_err(failed)?;
-    fs::rename(&fresh, directory.join(IDENTITY)).map_err(failed)?;
-    fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
-}
-
-fn identity(config: &MemberConfig) -> String {
-    format!("cluster {:x} member {:x}", config.cluster_id, config.member_id)
 }
 
 fn has_files(directory: &Path) -> bool {

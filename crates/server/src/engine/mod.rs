@@ -26,6 +26,7 @@ mod clients;
 mod compactor;
 mod core;
 mod disk;
+mod home;
 mod inbox;
 mod member;
 mod shared;

@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 
 use pb::lease_client::LeaseClient;
 use pb::watch_client::WatchClient;
@@ -169,6 +170,68 @@ async fn a_directory_of_another_cluster_or_without_its_log_is_refused() {
     // Refusing has not made it look like a new member's directory either.
     let again = refused(config).await;
     assert!(matches!(again, StartError::LogLost { .. }), "found {again}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_comes_back_on_an_empty_directory_is_refused_by_the_others() {
+    let mut cluster = Cluster::start(3).await;
+    soon(cluster.kv(0).await.put(put("k", "v"))).await.unwrap();
+    cluster.stop(2).await;
+    let directory = cluster.config(2).data_dir;
+    let aside = directory.with_extension("aside");
+    fs::rename(&directory, &aside).unwrap();
+    cluster.restart(2).await;
+    // It has its name, its port and none of its votes.
+    let reason = soon(cluster.running(2).failure()).await;
+    assert!(reason.contains("another data directory"), "{reason}");
+    cluster.kill(2);
+    fs::remove_dir_all(&directory).unwrap();
+    fs::rename(&aside, &directory).unwrap();
+    cluster.restart(2).await;
+    assert_eq!(value(&mut cluster.kv(2).await, "k").await.unwrap(), "v");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_lost_its_end_is_refused_where_the_log_does_not_reach_back() {
+    let mut cluster = Cluster::start(1).await;
+    soon(cluster.kv(0).await.put(put("k", "v"))).await.unwrap();
+    cluster.stop(0).await;
+    let config = cluster.config(0);
+    let store = config.data_dir.join("member").join("store");
+    let old = config.data_dir.with_extension("old");
+    copy(&store, &old);
+    cluster.restart(0).await;
+    // More than the log keeps behind what is durable in the store.
+    let kv = cluster.kv(0).await;
+    for _ in 0..60 {
+        let puts = (0..200).map(|_| {
+            let mut kv = kv.clone();
+            async move { kv.put(put("k", "w")).await }
+        });
+        let puts: Vec<_> = puts.map(tokio::spawn).collect();
+        for put in puts {
+            soon(put).await.unwrap().unwrap();
+        }
+    }
+    cluster.stop(0).await;
+    fs::remove_dir_all(&store).unwrap();
+    copy(&old, &store);
+    let lost = refused(config).await;
+    let StartError::StoreLost { applied, base } = lost else { panic!("found {lost}") };
+    assert!(applied < base, "{applied} {base}");
+}
+
+/// Copies a directory with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

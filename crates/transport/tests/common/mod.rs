@@ -24,6 +24,8 @@ pub fn runtime() -> Runtime {
 pub struct Seen {
     pub frames: Vec<(u64, Bytes)>,
     pub links: Vec<(u64, bool)>,
+    /// Who refused this node because of its directory.
+    pub refused: Vec<u64>,
     /// Kept while `keep_permits`.
     pub permits: Vec<Permit>,
     pub keep_permits: bool,
@@ -67,6 +69,7 @@ impl Node {
                 }
                 Delivery::Up { peer } => seen.links.push((peer, true)),
                 Delivery::Down { peer } => seen.links.push((peer, false)),
+                Delivery::Disowned { peer } => seen.refused.push(peer),
             }
             sink.changed.notify_all();
         };

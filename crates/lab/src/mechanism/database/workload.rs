@@ -273,6 +273,7 @@ fn draw_upkeep(nodes: u64, draw: &mut Stream) -> Command {
         0 => Command::Persist,
         1 => Command::Publish(synod_database::Attributes {
             member: node,
+            home: node.0,
             name: format!("member {}", draw.below(100)),
             client_urls: vec![format!("http://{node}:2379")],
         }),
