@@ -24,6 +24,8 @@ pub struct Replica {
     pub commands: Vec<Bytes>,
     /// Pieces of a snapshot coming in.
     partial: Vec<Bytes>,
+    /// The next piece that comes in is found to be damaged.
+    pub spoils_next: bool,
 }
 
 /// What a node's disk holds.
@@ -187,12 +189,37 @@ impl Cluster {
     }
 
     pub fn step(&mut self, id: NodeId, input: Input<Raft>) {
+        self.with(id, |raft, cx, fx| raft.step(cx, input, fx));
+    }
+
+    /// Writes everything that a node's next start needs anew.
+    pub fn renew(&mut self, id: NodeId) {
+        self.with(id, |raft, _, fx| raft.renew(fx));
+    }
+
+    /// Gives a node a past: it comes back with these entries of these terms, having voted for nobody in the last of them or in `term`.
+    pub fn remember(&mut self, id: NodeId, terms: &[u64], term: u64) {
+        self.crash(id, 0);
+        let entry = |(place, term): (usize, &u64)| Entry {
+            term: Term(*term),
+            index: Index(place as u64 + 1),
+            payload: Payload::Noop,
+        };
+        let entries: Vec<Entry> = terms.iter().enumerate().map(entry).collect();
+        let node = self.nodes.get_mut(&id).expect("a node of the cluster");
+        let vote = Write::Vote { term: Term(term), vote: None };
+        node.disk.writes = [(Ticket(1), vote), (Ticket(2), Write::Append(entries))].into();
+        node.disk.durable = Ticket(2);
+        self.start(id);
+    }
+
+    fn with(&mut self, id: NodeId, act: impl FnOnce(&mut Raft, &Context<'_>, &mut Effects<'_, Raft>)) {
         let credit = Bounded(self.credit_bytes);
         let cx = Context { me: id, now: self.now, wall: Wall::default(), credit: &credit };
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(raft) = &mut node.raft else { return };
         let mut buffer = Buffer::new(Lives(node.lives), node.next_ticket);
-        raft.step(&cx, input, &mut buffer.effects());
+        act(raft, &cx, &mut buffer.effects());
         node.next_ticket = buffer.next_ticket();
         let effects = std::mem::take(&mut buffer.effects);
         for effect in effects {
@@ -384,6 +411,9 @@ impl Node {
                 None
             }
             Job::Install { point, chunk, .. } => {
+                if std::mem::take(&mut self.machine.spoils_next) {
+                    return Some(Done::Uninstallable { point });
+                }
                 if chunk.cursor.is_empty() {
                     self.machine.partial.clear();
                 }
@@ -394,7 +424,7 @@ impl Node {
                 }
                 if chunk.next.is_none() {
                     let commands = std::mem::take(&mut self.machine.partial);
-                    self.machine = Replica { point: point.clone(), commands, partial: Vec::new() };
+                    self.machine = Replica { point: point.clone(), commands, ..Replica::default() };
                     self.disk.machine = self.machine.clone();
                 }
                 Some(Done::Installed { point, next: chunk.next })

@@ -270,3 +270,31 @@ proptest! {
         prop_assert!(meet.index.0 >= common.min(leader.last().index.0), "meets at {:?}, common {}", meet, common);
     }
 }
+
+#[test]
+fn options_that_cannot_work_are_refused_by_name() {
+    let default = Config::default;
+    let millis = Duration::from_millis;
+    let cases = [
+        (Config { heartbeat: Duration::ZERO, ..default() }, "heartbeat"),
+        (Config { heartbeat: millis(1000), ..default() }, "heartbeat"),
+        (Config { election_most: millis(999), ..default() }, "election_least"),
+        (Config { retry: Duration::ZERO, ..default() }, "retry"),
+        (Config { read_retry: Duration::ZERO, ..default() }, "read_retry"),
+        (Config { read_tries_max: 0, ..default() }, "read_tries_max"),
+        (Config { reads_max: 0, ..default() }, "reads_max"),
+        (Config { append_bytes_max: 0, ..default() }, "append_bytes_max"),
+        (Config { inflight_messages_max: 0, ..default() }, "inflight_messages_max"),
+        (Config { inflight_bytes_max: 0, ..default() }, "inflight_bytes_max"),
+        (Config { uncommitted_bytes_max: 0, ..default() }, "uncommitted_bytes_max"),
+        (Config { members_max: 0, ..default() }, "members_max"),
+        (Config { lease_drift_ppm: Some(1_000_000), ..default() }, "lease_drift_ppm"),
+        (Config { lease_drift_ppm: Some(1), check_quorum: false, ..default() }, "lease_drift_ppm"),
+        (Config { quiesce: true, pre_vote: false, ..default() }, "quiesce"),
+    ];
+    assert_eq!(default().validate(), Ok(()));
+    for (config, option) in cases {
+        let error = config.validate().expect_err(option);
+        assert!(error.to_string().starts_with(option), "{error} should name {option}");
+    }
+}

@@ -82,6 +82,20 @@ impl Script {
             }
             "pass" => self.cluster.pass(Duration::from_millis(args.next_pos().unwrap_or("0").parse()?)),
             "fire" => self.fire(args)?,
+            "credit" => self.cluster.credit_bytes = args.next_pos().unwrap_or("0").parse()?,
+            "spoil" => {
+                let id = node(args)?;
+                self.cluster.nodes.get_mut(&id).ok_or("no such node")?.machine.spoils_next = true;
+            }
+            "renew" => self.cluster.renew(node(args)?),
+            "remember" => {
+                let (id, term) = (node(args)?, args.take_key("term").ok_or("expected term=")?.parse()?);
+                // As the figure draws it: the term of each entry, a digit each.
+                let digits = args.take_key("log").unwrap_or("").chars();
+                let terms = digits.map(|digit| digit.to_digit(10).map(u64::from).ok_or("expected digits"));
+                self.cluster.remember(id, &terms.collect::<Result<Vec<u64>, _>>()?, term);
+            }
+            "disk" => self.disk(node(args)?, out)?,
             "status" => self.status(out)?,
             "log" => self.log(args, out)?,
             _ => self.ask(name, args)?,
@@ -111,6 +125,13 @@ impl Script {
                     Command::Propose(Bytes::from(format!("{key}={value}")))
                 }
             },
+            "propose_in_term" => {
+                let term = Term(args.next_pos().ok_or("expected a term")?.parse()?);
+                Command::ProposeInTerm(
+                    term,
+                    Bytes::from(args.next_pos().ok_or("expected a command")?.to_owned()),
+                )
+            }
             "read" => Command::ReadIndex,
             "transfer" => Command::Transfer(node(args)?),
             "configure" => {
@@ -135,6 +156,8 @@ impl Script {
                 "append_bytes" => config.append_bytes_max = value.parse()?,
                 "inflight" => config.inflight_messages_max = value.parse()?,
                 "lease_ppm" => config.lease_drift_ppm = Some(value.parse()?),
+                "uncommitted" => config.uncommitted_bytes_max = value.parse()?,
+                "reads" => config.reads_max = value.parse()?,
                 "retained" => config.retained_entries_max = value.parse()?,
                 "sync" => self.cluster.sync_at_once = value != "manual",
                 "work" => self.cluster.work_at_once = value != "manual",
@@ -238,7 +261,8 @@ impl Script {
                 Seen::Note(
                     node,
                     name @ ("raft.resend" | "raft.quiesced" | "raft.woken" | "raft.vote_withheld"
-                    | "raft.quorum_lost" | "raft.truncated" | "raft.nonsense" | "raft.suspected"),
+                    | "raft.quorum_lost" | "raft.truncated" | "raft.nonsense" | "raft.suspected"
+                    | "raft.no_credit" | "raft.overloaded"),
                     value,
                 ) => {
                     format!("{node} notes {name} {value}")
@@ -268,6 +292,21 @@ impl Script {
                     node.machine.commands.iter().map(text).collect::<Vec<_>>().join(" "),
                 )?,
             }
+        }
+        Ok(())
+    }
+
+    /// What a node would start from.
+    fn disk(&mut self, id: NodeId, out: &mut String) -> Outcome<()> {
+        for (ticket, write) in &self.cluster.nodes.get(&id).ok_or("no such node")?.disk.writes {
+            let text = match write {
+                Write::Vote { term, vote: Some(vote) } => format!("in term {} voted for {vote}", term.0),
+                Write::Vote { term, vote: None } => format!("in term {}", term.0),
+                Write::Append(entries) => entries.iter().map(entry_text).collect::<Vec<_>>().join(" "),
+                Write::Base(point) => format!("log begins after {}@{}", point.index.0, point.term.0),
+                Write::Reset(point) => format!("log begins anew after {}@{}", point.index.0, point.term.0),
+            };
+            writeln!(out, "{}: {text}", ticket.0)?;
         }
         Ok(())
     }
