@@ -1,6 +1,7 @@
 //! Properties of the small pure parts: bytes, logs, majorities.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::collection::{btree_set, vec};
