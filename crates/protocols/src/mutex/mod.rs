@@ -4,6 +4,7 @@
 //! same [`Command`] and [`Reply`], so that one workload drives them all.
 
 pub mod lamport;
+pub mod maekawa;
 
 /// What a client asks of its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
