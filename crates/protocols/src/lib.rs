@@ -10,3 +10,4 @@ pub mod mutex;
 pub mod position;
 pub mod quorum;
 pub mod routing;
+pub mod snapshot;

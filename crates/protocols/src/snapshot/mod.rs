@@ -1,0 +1,5 @@
+//! A picture of the whole system, taken while it runs.
+
+pub mod chandy_lamport;
+pub mod stable_property;
+pub mod transfers;
