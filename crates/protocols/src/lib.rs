@@ -6,6 +6,8 @@ extern crate alloc;
 pub mod clocks;
 pub mod consensus;
 pub mod failure;
+pub mod gossip;
+pub mod merkle;
 pub mod mutex;
 pub mod position;
 pub mod quorum;

@@ -171,6 +171,22 @@ impl Execution {
         Pasts { words, bits }
     }
 
+    /// All that happened before an event.
+    pub fn past(&self, event: EventId) -> Past {
+        let mut bits = vec![0_u64; event.0.div_ceil(64)];
+        let mut open = vec![event];
+        while let Some(event) = open.pop() {
+            for cause in self.causes(event) {
+                let (word, bit) = (&mut bits[cause.0 / 64], 1 << (cause.0 % 64));
+                if *word & bit == 0 {
+                    *word |= bit;
+                    open.push(cause);
+                }
+            }
+        }
+        Past(bits)
+    }
+
     /// Whether a cut is consistent: `cut` gives the last event of each process that belongs to it; processes without one have none in it.
     ///
     /// # Errors
@@ -188,6 +204,17 @@ impl Execution {
     fn causes(&self, event: EventId) -> impl Iterator<Item = EventId> + use<> {
         let Event { previous, cause, .. } = self.events[event.0];
         previous.into_iter().chain(cause)
+    }
+}
+
+/// The set of all that happened before one event, a bit each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past(Vec<u64>);
+
+impl Past {
+    /// Whether `e` is in it.
+    pub fn contains(&self, e: EventId) -> bool {
+        self.0.get(e.0 / 64).is_some_and(|word| word & (1 << (e.0 % 64)) != 0)
     }
 }
 

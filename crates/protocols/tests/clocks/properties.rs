@@ -27,6 +27,7 @@ proptest! {
             let (of_e, of_f) = (&told.readings[e.0], &told.readings[f.0]);
             let before = told.execution.happened_before(e, f);
             prop_assert_eq!(pasts.happened_before(e, f), before);
+            prop_assert_eq!(told.execution.past(f).contains(e), before);
             prop_assert_eq!(of_e < of_f, before, "{} {:?} and {} {:?}", e, of_e, f, of_f);
             prop_assert_eq!(precedes(told.execution.node(e), of_e, of_f), before);
         }

@@ -31,6 +31,11 @@ impl<R: Ord + Clone> Histories<R> {
         self.versions.values().flatten().cloned().collect()
     }
 
+    /// The writes that nothing replaced.
+    pub fn versions(&self) -> impl Iterator<Item = &Dot<R>> {
+        self.versions.keys()
+    }
+
     /// The write `dot`, by a client that had seen `seen`.
     pub fn put(&mut self, dot: Dot<R>, mut seen: CausalHistory<R>) {
         seen.insert(dot.clone());

@@ -80,7 +80,7 @@ pub const fn messages(nodes: u64, channels: u64) -> Messages {
 }
 
 /// An application and the snapshots of it, at one node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct ChandyLamport<M: Recordable> {
     me: NodeId,
     topology: Topology,
@@ -99,14 +99,14 @@ pub struct ChandyLamport<M: Recordable> {
     marker_held: Option<Ticket>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Recording<M: Recordable> {
     part: Part<M::State, M::Message>,
     /// Incoming channels on which the marker has not come yet.
     open: BTreeSet<NodeId>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Collection<M: Recordable> {
     parts: BTreeMap<NodeId, Part<M::State, M::Message>>,
     asked: Option<RequestId>,

@@ -86,13 +86,13 @@ pub enum Event<E, S, T> {
 }
 
 /// An application that is watched for a stable property.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Detector<M: Recordable, P> {
     snapshots: ChandyLamport<M>,
     watch: Watch<P>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Watch<P> {
     property: P,
     /// How often this node takes a snapshot, if it does.
