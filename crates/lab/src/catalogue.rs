@@ -1,11 +1,18 @@
 //! The catalogue: every mechanism of the laboratory, a line each, and what is still to come.
 
 use crate::entry::{Entry, Experiment};
-use crate::mechanism::{database, mutex};
+use crate::mechanism::{clocks, database, gossip, mutex, snapshot};
 use crate::suggest;
 
 /// Every entry, in the order of the survey's chapters.
-pub const ENTRIES: &[&dyn Entry] = &[&mutex::lamport::Lamport, &database::Scene];
+pub const ENTRIES: &[&dyn Entry] = &[
+    &clocks::Clocks,
+    &clocks::Differential,
+    &snapshot::chandy_lamport::ChandyLamport,
+    &mutex::lamport::Lamport,
+    &gossip::Rumor,
+    &database::Scene,
+];
 
 /// The entry of that name.
 ///

@@ -1,4 +1,7 @@
 //! The mechanisms in the laboratory, one folder a family, each with its workload, its properties, its weaknesses and its experiments.
 
+pub mod clocks;
 pub mod database;
+pub mod gossip;
 pub mod mutex;
+pub mod snapshot;

@@ -1,0 +1,3 @@
+//! Global states in the laboratory.
+
+pub mod chandy_lamport;
