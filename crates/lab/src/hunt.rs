@@ -4,13 +4,15 @@
 //! empty, or when something that the entry must see (an election, an installed snapshot, a torn record) never happened.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use synod_sim::{Finding, Findings, Hunt, PlanError, Report, Run};
+use synod_sim::{Findings, Hunt, PlanError, Report, Run};
 use thiserror::Error;
 
 use crate::entry::{About, Entry, Settings};
+use crate::replay::Look;
+use crate::scenario::{self, Scenario};
 
 /// From so many runs on, a campaign must have seen everything that its entry must exercise.
 pub const RUNS_MIN: u64 = 100;
@@ -24,7 +26,7 @@ pub struct Campaign {
     /// Seeds, runs, threads. Saved seeds come on top.
     pub hunt: Hunt,
     /// Where findings are saved and read; nowhere when a weakness is shown, for what it violates is no finding.
-    pub findings: Option<Findings>,
+    pub findings: Option<PathBuf>,
 }
 
 /// What a campaign came to.
@@ -69,32 +71,38 @@ impl Campaign {
         &self,
         progress: &mut (dyn FnMut(&Report, &Run) -> bool + Send),
     ) -> Result<Outcome, CampaignError> {
-        let findings = self.findings.as_ref().filter(|_| self.settings.weakness().is_none());
-        let known = findings.map_or(Ok(Vec::new()), |folder| folder.load(self.entry.name()))?;
-        let saved: Vec<u64> = known.iter().map(|finding| finding.seed).collect();
+        let findings = self.findings.as_deref().filter(|_| self.settings.weakness().is_none());
+        let saved = findings.map_or(Ok(Vec::new()), |folder| self.saved_seeds(folder))?;
         let mut hunt = self.hunt.clone();
         hunt.first.splice(0..0, saved.iter().copied());
         hunt.runs = hunt.runs.saturating_add(hunt.first.len() as u64);
         let report = self.entry.hunt(&hunt, &self.settings, progress)?;
         let mut files = Vec::new();
         for run in &report.violations {
-            if let (Some(folder), Some(finding)) = (findings, self.finding(run)) {
-                files.push(folder.save(&finding)?);
+            if let Some(folder) = findings {
+                files.push(self.save(run, folder)?);
             }
         }
         Ok(Outcome { report, saved, files })
     }
 
-    fn finding(&self, run: &Run) -> Option<Finding> {
-        let violation = &run.found.as_ref()?.violation;
-        Some(Finding {
-            seed: run.seed,
-            subject: self.entry.name().to_owned(),
-            property: violation.property.clone(),
-            sentence: violation.sentence.clone(),
-            build: env!("CARGO_PKG_VERSION").to_owned(),
-            script: self.entry.plan(run.seed, &self.settings).faults.to_string(),
-        })
+    /// The seeds of scenarios that were saved, and of findings of older builds.
+    fn saved_seeds(&self, folder: &Path) -> io::Result<Vec<u64>> {
+        let old = Findings::at(folder).load(self.entry.name())?;
+        let mut seeds = scenario::saved_seeds(folder, self.entry)?;
+        seeds.extend(old.iter().map(|finding| finding.seed));
+        seeds.sort_unstable();
+        seeds.dedup();
+        Ok(seeds)
+    }
+
+    /// Saves a run that was found, with marks of its record.
+    fn save(&self, run: &Run, folder: &Path) -> Result<PathBuf, CampaignError> {
+        let plan = self.entry.plan(run.seed, &self.settings);
+        let look = Look { moments_max: 0, ..Look::default() };
+        let replayed = self.entry.replay(plan.clone(), &self.settings, &look, None)?;
+        let scenario = Scenario::new(self.entry, self.settings.clone(), plan);
+        Ok(scenario.with_result(&replayed.run, replayed.marks).save(folder)?)
     }
 }
 

@@ -5,20 +5,33 @@
 
 use std::fmt;
 
-use synod_sim::{Diagram, Plan, PlanError, Run, Subject, World};
+use synod_sim::{Diagram, Film, Plan, PlanError, Run, Subject, World};
+
+use crate::scenario::{Comparison, Marks, Parting};
 
 /// What to look at.
 #[derive(Clone, Debug)]
 pub struct Look {
     /// Moments kept before the end; of them the picture shows the last and the weightiest.
     pub moments_max: usize,
+    /// Keep the state of a machine with each of its steps.
+    pub states: bool,
     /// How they are drawn.
     pub diagram: Diagram,
+    /// The marks of a saved run, to be compared with.
+    pub marks: Marks,
 }
 
 impl Default for Look {
     fn default() -> Self {
-        Look { moments_max: 400, diagram: Diagram::default() }
+        Look { moments_max: 400, states: false, diagram: Diagram::default(), marks: Marks::default() }
+    }
+}
+
+impl Look {
+    /// At all of a run, with the states of its machines.
+    pub fn whole() -> Self {
+        Look { moments_max: usize::MAX, states: true, ..Look::default() }
     }
 }
 
@@ -33,6 +46,12 @@ pub struct Replayed {
     pub same: bool,
     /// The space-time diagram of its last moments.
     pub picture: String,
+    /// The kept moments without types.
+    pub film: Film,
+    /// Marks of the run, to be saved with it.
+    pub marks: Marks,
+    /// Where it parts from the marks that it was compared with.
+    pub parting: Option<Parting>,
 }
 
 /// Replays a plan: once with a look, once without.
@@ -48,13 +67,27 @@ pub fn replay<S: Subject>(
 ) -> Result<Replayed, PlanError> {
     let mut world = World::new(plan.clone(), make(&plan))?;
     world.keep(look.moments_max);
+    if look.states {
+        world.keep_states();
+    }
     if let Some(out) = trace {
         // A sink that takes nothing says so itself, and the run is as good without it.
         let _ = world.trace_to(name, out);
     }
-    let run = world.run();
-    let picture = world.draw(&look.diagram);
+    let mut marks = Marks::default();
+    let mut comparison = Comparison::with(&look.marks);
+    loop {
+        let goes_on = world.advance();
+        marks.note(world.records(), world.fingerprint());
+        comparison.note(world.records(), world.fingerprint());
+        if !goes_on {
+            break;
+        }
+    }
+    let run = world.report();
+    let (picture, film) = (world.draw(&look.diagram), world.film());
+    let parting = comparison.end();
     let subject = make(&plan);
     let again = World::new(plan, subject)?.run();
-    Ok(Replayed { same: run == again, again: again.fingerprint, run, picture })
+    Ok(Replayed { same: run == again, again: again.fingerprint, run, picture, film, marks, parting })
 }

@@ -8,6 +8,7 @@
 //! - [`Swarm`]: draws a plan from a seed. [`Hunt`]: makes many runs; [`Findings`] remembers what it found.
 //! - [`Diagram`]: the last moments of a run as text; [`World::trace_to`]: all of them as JSON lines.
 //! - [`explore`]: every order of events in small worlds, instead of many orders in large ones.
+//! - [`Film`]: a run without the types of its machine, for exports and comparisons.
 //! - [`World`]: the run itself, event by event. [`run`] takes it to its end, [`run_twice`] proves that it replays.
 #![allow(clippy::missing_errors_doc)]
 
@@ -18,6 +19,7 @@ mod diagram;
 mod disk;
 pub mod explore;
 mod fault;
+mod film;
 mod findings;
 mod hunt;
 mod network;
@@ -38,6 +40,7 @@ pub use delay::Delay;
 pub use diagram::Diagram;
 pub use disk::{Corruption, DiskShape, LogFormat, PlainFormat, SECTOR_BYTES, Scan, SegmentPlace};
 pub use fault::{Fault, FaultError, Script, Seconds, What, parse_duration};
+pub use film::{Film, Sent, Shot, Shown};
 pub use findings::{Finding, Findings};
 pub use hunt::{Hunt, Report};
 pub use plan::{ClockShape, NODES_MAX, NetworkShape, Plan, PlanError, Sabotage, Tolerance};

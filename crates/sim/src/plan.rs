@@ -1,5 +1,6 @@
 //! The whole description of a run as one value: with the subject's code, it determines every record.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use synod_machine::{Needs, NodeId};
@@ -27,6 +28,9 @@ pub struct Plan {
     pub client: Delay,
     /// 64 bits for the subject: which workload, which configuration.
     pub workload: u64,
+    /// Commands of clients that never arrive, by their number: the first that is sent is 1. A shorter run with the same violation often needs
+    /// only a few.
+    pub commands_lost: BTreeSet<u64>,
     /// What goes wrong.
     pub faults: Script,
     /// The first phase: faults happen, and nothing unsafe may.
@@ -57,6 +61,7 @@ impl Plan {
             work: Delay::micros(10, 200),
             client: Delay::micros(100, 500),
             workload: seed,
+            commands_lost: BTreeSet::new(),
             faults: Script::default(),
             safety: Duration::from_secs(10),
             heal: Duration::ZERO,

@@ -4,6 +4,7 @@
 //! 2012). A mix of everything hides what a few kinds do when they strike often: a cluster that is always partitioned never
 //! gets far enough for a torn record to matter. Only what the mechanism claims to survive is drawn.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use synod_machine::{Needs, NodeId};
@@ -51,6 +52,27 @@ impl Default for Swarm {
     }
 }
 
+const KINDS_DRAWN: &[&str] = &[
+    "crash",
+    "kill",
+    "crash-at-sync",
+    "upgrade",
+    "wipe",
+    "pause",
+    "partition",
+    "flap",
+    "block",
+    "slow",
+    "lose",
+    "reset",
+    "fail-sync",
+    "fill",
+    "stall",
+    "rot",
+    "jump",
+    "drift",
+];
+
 /// Every kind that can be drawn. `heal` and `restart` are not: drawn faults carry their own ends.
 const KINDS: [&str; 19] = [
     "crash",
@@ -75,6 +97,12 @@ const KINDS: [&str; 19] = [
 ];
 
 impl Swarm {
+    /// The kinds of faults that are drawn, by name ([`What::name`]).
+    pub fn kinds() -> &'static [&'static str] {
+        // An isolated node is a partition.
+        KINDS_DRAWN
+    }
+
     /// The plan of that seed. The same in every run of the same build.
     pub fn plan(&self, seed: u64) -> Plan {
         let mut draw = Stream::named(seed, "swarm.world");
@@ -99,6 +127,7 @@ impl Swarm {
             ),
             client: pick(seed, "swarm.client", &[Delay::micros(50, 500), Delay::micros(500, 20_000)]),
             workload,
+            commands_lost: BTreeSet::new(),
             safety,
             heal: self.heal,
             leave_dead,
@@ -293,7 +322,7 @@ mod tests {
         let kinds: BTreeSet<&str> =
             plans.iter().flat_map(|plan| &plan.faults.faults).map(|fault| fault.what.name()).collect();
         // All but `heal`, `restart` and `drop`; an isolated node is a partition.
-        assert_eq!(kinds.len(), KINDS.len() - 1);
+        assert_eq!(kinds, Swarm::kinds().iter().copied().collect());
         let calm = plans.iter().filter(|plan| plan.faults.faults.is_empty()).count();
         let wild = plans.iter().filter(|plan| plan.faults.faults.len() > 30).count();
         assert!((1..60).contains(&calm) && wild > 20, "calm {calm}, wild {wild}");

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 
-use synod_machine::{Fate, Machine, Mono, NodeId, Observer, Record, SendId, TraceWriter};
+use synod_machine::{Fate, Machine, Mono, NodeId, Observer, Record, SendId, TraceWriter, View};
 
 /// Something that a diagram can show.
 pub enum Moment<M: Machine> {
@@ -18,6 +18,8 @@ pub enum Moment<M: Machine> {
         role: char,
         /// The kinds of the messages it sent; see [`crate::Subject::message_kind`].
         kinds: Vec<&'static str>,
+        /// The machine's state after the step, if states are kept; see [`crate::World::keep_states`].
+        state: View,
     },
     /// A message met its fate.
     Fate {
@@ -57,6 +59,7 @@ impl fmt::Write for Out {
 /// Keeps the last moments of a run, and writes all of them.
 pub(crate) struct Tracer<M: Machine> {
     keep: usize,
+    pub states: bool,
     moments: VecDeque<Moment<M>>,
     writer: Option<TraceWriter<Out>>,
     observer: Observer,
@@ -64,7 +67,13 @@ pub(crate) struct Tracer<M: Machine> {
 
 impl<M: Machine> Tracer<M> {
     pub(crate) fn off() -> Self {
-        Tracer { keep: 0, moments: VecDeque::new(), writer: None, observer: Observer::default() }
+        Tracer {
+            keep: 0,
+            states: false,
+            moments: VecDeque::new(),
+            writer: None,
+            observer: Observer::default(),
+        }
     }
 
     pub(crate) fn keep(&mut self, moments_max: usize) {
@@ -83,13 +92,13 @@ impl<M: Machine> Tracer<M> {
         &self.moments
     }
 
-    pub(crate) fn record(&mut self, record: Record<M>, role: char, kinds: Vec<&'static str>) {
+    pub(crate) fn record(&mut self, record: Record<M>, role: char, kinds: Vec<&'static str>, state: View) {
         if let Some(writer) = &mut self.writer {
             let sends = record.sends().map(|(id, _, _)| id);
             let stamp = self.observer.stamp(record.node, record.cause, sends);
             written(writer.record(&record, Some(&stamp)));
         }
-        self.push(Moment::Record { record, role, kinds });
+        self.push(Moment::Record { record, role, kinds, state });
     }
 
     pub(crate) fn fate(&mut self, time: Mono, id: SendId, (from, to): (NodeId, NodeId), fate: &Fate) {

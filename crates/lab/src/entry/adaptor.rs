@@ -83,7 +83,7 @@ pub trait Entry: Sync {
     ) -> Result<Replayed, PlanError>;
 }
 
-impl dyn Entry {
+impl dyn Entry + '_ {
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.about().name
@@ -110,6 +110,7 @@ impl<M: Mechanism> Entry for M {
             (weakness.space)(&mut space);
         }
         let mut plan = space.plan(seed);
+        plan.faults.faults.retain(|fault| settings.keeps(fault.what.name()));
         self.shape(&mut plan, settings);
         bend(&mut plan, settings);
         plan

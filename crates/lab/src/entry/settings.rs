@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use synod_sim::parse_duration;
+use synod_sim::{Swarm, parse_duration};
 use thiserror::Error;
 
 use super::{Parameter, Weakness};
@@ -16,6 +16,8 @@ pub struct Settings {
     /// What was set, each in its canonical form.
     given: BTreeMap<&'static str, String>,
     weakness: Option<&'static Weakness>,
+    /// The kinds of faults that hunts keep, if not all.
+    kinds: Option<Vec<String>>,
 }
 
 /// What cannot be set.
@@ -42,7 +44,7 @@ pub enum SettingError {
 impl Settings {
     /// The defaults of all.
     pub fn of(parameters: &[Parameter]) -> Self {
-        Settings { parameters: parameters.to_vec(), given: BTreeMap::new(), weakness: None }
+        Settings { parameters: parameters.to_vec(), given: BTreeMap::new(), weakness: None, kinds: None }
     }
 
     /// Sets from `name=value`, as on a command line.
@@ -93,6 +95,25 @@ impl Settings {
         self.given.extend(by_hand);
         self.weakness = Some(weakness);
         self
+    }
+
+    /// Of what hunts draw, keeps only faults of these kinds.
+    ///
+    /// # Errors
+    /// When a kind is not known; the error suggests the nearest.
+    pub fn only_faults<'a>(mut self, kinds: impl IntoIterator<Item = &'a str>) -> Result<Self, SettingError> {
+        let kinds: Vec<String> = kinds.into_iter().map(ToOwned::to_owned).collect();
+        if let Some(strange) = kinds.iter().find(|kind| !Swarm::kinds().contains(&kind.as_str())) {
+            let known = Swarm::kinds().iter().copied();
+            return Err(SettingError::Unknown(suggest::unknown("kind of fault", strange, known)));
+        }
+        self.kinds = Some(kinds);
+        Ok(self)
+    }
+
+    /// Whether hunts keep faults of that kind.
+    pub fn keeps(&self, kind: &str) -> bool {
+        self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kept| kept == kind))
     }
 
     /// The weakness that is being shown.

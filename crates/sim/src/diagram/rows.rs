@@ -69,7 +69,7 @@ impl Rows {
         let mut rows = Rows::default();
         for moment in moments {
             match moment {
-                Moment::Record { record, role, kinds } => rows.record(record, *role, kinds),
+                Moment::Record { record, role, kinds, .. } => rows.record(record, *role, kinds),
                 Moment::Fate { time, id, from, to, fate } => rows.fate(*time, *id, (*from, *to), fate),
                 Moment::World { time, node, kind, what } => rows.world(*time, *node, kind, what),
             }

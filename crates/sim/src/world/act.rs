@@ -62,7 +62,11 @@ impl<S: Subject> World<S> {
         let process = self.nodes[index].process.as_ref().expect("a node that steps is up");
         let role = self.subject.role(&process.machine);
         let kinds = record.sends().map(|(_, _, message)| self.subject.message_kind(message)).collect();
-        self.tracer.record(record, role, kinds);
+        let mut state = synod_machine::View::default();
+        if self.tracer.states {
+            process.machine.inspect(&mut state);
+        }
+        self.tracer.record(record, role, kinds, state);
         effects
     }
 

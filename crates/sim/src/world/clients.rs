@@ -16,6 +16,10 @@ impl<S: Subject> World<S> {
             else {
                 continue;
             };
+            if self.plan.commands_lost.contains(&(id.0 / LANES_MAX)) {
+                self.tally.add("client.commands lost", 1);
+                continue;
+            }
             let lane = &mut node.lanes[(id.0 % LANES_MAX) as usize].0;
             *lane = self.now.plus(delay).max(*lane);
             let at = *lane;

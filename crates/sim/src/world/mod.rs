@@ -171,6 +171,11 @@ impl<S: Subject> World<S> {
         self.tracer.keep(moments_max);
     }
 
+    /// Keeps with each step the state of the machine after it, as [`Machine::inspect`] shows it.
+    pub fn keep_states(&mut self) {
+        self.tracer.states = true;
+    }
+
     /// Writes every moment as JSON lines. Asked for before the first step, the trace is whole.
     ///
     /// # Errors

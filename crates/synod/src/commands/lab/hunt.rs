@@ -1,17 +1,17 @@
-//! `synod lab hunt`: many seeds of a scenario. Seeds that were bad once run first; new findings are saved.
+//! `synod lab hunt`: many seeds of a mechanism. Seeds that were bad once run first; new findings are saved.
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
-use synod_lab::catalogue;
-use synod_lab::entry::Entry;
+use synod_lab::entry::{Entry, Settings};
 use synod_lab::hunt::{Campaign, Outcome, Speed, Verdict};
 use synod_lab::report;
-use synod_sim::{Findings, Hunt, Run};
+use synod_sim::{Hunt, Run};
 
 use super::progress::{Interrupt, Progress};
+use super::scene;
 use crate::failure::{Exit, Failure};
 
 const EXAMPLES: &str = "\
@@ -19,7 +19,8 @@ Examples:
   synod lab hunt database                       seeds 1 to 1000
   synod lab hunt database --seed 5000 --runs 200
   synod lab hunt database --minutes 60          as many as an hour allows
-  synod lab hunt database --plant forget-vote   with a known bug put back
+  synod lab hunt database --faults crash,partition
+  synod lab hunt database --weakness forget-vote   with a known bug put back
 
 Exit code: 0 nothing found, 1 a violation, 2 nothing found and it means nothing.
 ";
@@ -31,9 +32,14 @@ const FOLDER: &str = "sim-findings";
 #[derive(Debug, clap::Args)]
 #[command(help_template = crate::cli::TEMPLATE, before_help = EXAMPLES)]
 pub struct Arguments {
-    /// The scenario; `synod lab list` lists them
-    #[arg(value_parser = super::parse_entry)]
-    scenario: String,
+    /// The mechanism; `synod lab list` lists them
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    chosen: scene::Chosen,
+    /// Only these kinds of faults, with commas between them [all that it survives]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    faults: Vec<String>,
     /// How many seeds [1000, or no end with --minutes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     runs: Option<u64>,
@@ -52,27 +58,29 @@ pub struct Arguments {
     /// Make each run once, without comparing it with itself
     #[arg(long)]
     once: bool,
-    /// Put a known bug back; what it causes is not saved
-    #[arg(long, value_name = "BUG")]
-    plant: Option<String>,
-    /// Where findings are saved and looked for [sim-findings/SCENARIO]
+    /// Where findings are saved and looked for [sim-findings/NAME]
     #[arg(long, value_name = "DIR")]
     findings: Option<PathBuf>,
-    /// One JSON document, schema synod-lab-hunt/1
+    /// One JSON document, schema synod-lab-hunt/2
     #[arg(long)]
     json: bool,
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let scenario = catalogue::entry(&arguments.scenario).map_err(Failure::usage)?;
-    let settings = super::settings_of(scenario, &[], arguments.plant.as_deref())?;
+    let entry = scene::entry_of(&arguments.name)?;
+    let mut settings = arguments.chosen.settings(entry)?;
+    if !arguments.faults.is_empty() {
+        let kinds = arguments.faults.iter().map(String::as_str);
+        settings =
+            settings.only_faults(kinds).map_err(|error| Failure::usage(format!("--faults: {error}")))?;
+    }
     let deadline = arguments.minutes.map(|minutes| Duration::from_secs(60 * minutes));
     let runs = arguments.runs.unwrap_or(if deadline.is_some() { u64::MAX } else { 1_000 });
-    let folder = arguments.findings.clone().unwrap_or_else(|| PathBuf::from(FOLDER).join(scenario.name()));
+    let folder = arguments.findings.clone().unwrap_or_else(|| PathBuf::from(FOLDER).join(entry.name()));
     let campaign = Campaign {
-        entry: scenario,
-        settings,
+        entry,
+        settings: settings.clone(),
         hunt: Hunt {
             seed: arguments.seed,
             runs,
@@ -81,23 +89,23 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             twice: !arguments.once,
             ..Hunt::default()
         },
-        findings: Some(Findings::at(folder)),
+        findings: Some(folder),
     };
     let interrupt = Interrupt::listen();
-    let mut progress = Progress::new(&format!("hunt {}", scenario.name()), runs, deadline);
+    let mut progress = Progress::new(&format!("hunt {}", entry.name()), runs, deadline);
     let outcome = campaign.go(&mut |report, _| {
-        progress.show(report.runs, report.violations.len());
+        progress.show(report.runs, &format!("violations {}", report.violations.len()));
         !interrupt.came() && deadline.is_none_or(|deadline| progress.took() < deadline)
     });
     progress.clear();
     let outcome = outcome.map_err(|error| Failure::internal(error.to_string()))?;
-    let shown = Shown { arguments, scenario, outcome: &outcome, took: progress.took() };
+    let shown = Shown { arguments, entry, settings: &settings, outcome: &outcome, took: progress.took() };
     let mut out = std::io::stdout().lock();
     match arguments.json {
         true => writeln!(out, "{}", shown.document())?,
         false => out.write_all(shown.text().as_bytes())?,
     }
-    Ok(match outcome.verdict(scenario.about()) {
+    Ok(match outcome.verdict(entry.about()) {
         Verdict::Clean => Exit::Fine,
         Verdict::Violated => Exit::Bad,
         Verdict::Inconclusive(_) => Exit::Partial,
@@ -106,7 +114,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 
 struct Shown<'a> {
     arguments: &'a Arguments,
-    scenario: &'static dyn Entry,
+    entry: &'static dyn Entry,
+    settings: &'a Settings,
     outcome: &'a Outcome,
     took: Duration,
 }
@@ -117,8 +126,11 @@ impl Shown<'_> {
     }
 
     fn replay_command(&self, run: &Run) -> String {
-        let plant = self.arguments.plant.as_ref().map_or(String::new(), |bug| format!(" --plant {bug}"));
-        format!("synod lab replay {}{plant}", run.seed)
+        let set: String =
+            self.settings.given().map(|(name, value)| format!(" --set {name}={value}")).collect();
+        let weakness = self.settings.weakness();
+        let weakness = weakness.map_or(String::new(), |weakness| format!(" --weakness {}", weakness.name));
+        format!("synod lab replay {} --mechanism {}{set}{weakness}", run.seed, self.entry.name())
     }
 
     fn text(&self) -> String {
@@ -127,7 +139,7 @@ impl Shown<'_> {
         let twice = if self.arguments.once { "made once" } else { "each made twice and compared" };
         let mut text = format!(
             "hunt {}: {runs} runs from seed {}, {twice}, in {}\n",
-            self.scenario.name(),
+            self.entry.name(),
             self.arguments.seed,
             report::time(self.took)
         );
@@ -141,12 +153,12 @@ impl Shown<'_> {
         text += &report::speed(&self.speed(), report.simulated);
         for (index, run) in report.violations.iter().enumerate() {
             let Some(found) = &run.found else { continue };
-            let nodes = self.scenario.plan(run.seed, &self.scenario.settings()).nodes;
+            let nodes = self.entry.plan(run.seed, self.settings).nodes;
             text += "\n";
             text += &report::violation(run, found, nodes);
-            text += &format!("  replay: {}\n", self.replay_command(run));
+            text += &report::fold(&format!("  replay: {}", self.replay_command(run)), 10);
             if let Some(file) = files.get(index) {
-                text += &format!("  saved:  {}\n", file.display());
+                text += &format!("  saved:  {0}\n  shrink: synod lab shrink {0}\n", file.display());
             }
         }
         text += "\n";
@@ -157,7 +169,7 @@ impl Shown<'_> {
     fn last_line(&self) -> String {
         let report = &self.outcome.report;
         let runs = report::number(report.runs);
-        match self.outcome.verdict(self.scenario.about()) {
+        match self.outcome.verdict(self.entry.about()) {
             Verdict::Clean => format!("✓ 0 violations in {runs} runs (not a proof)\n"),
             Verdict::Violated => format!("✗ {} in {runs} runs\n", violations(report.violations.len())),
             Verdict::Inconclusive(reason) => report::fold(&format!("? inconclusive: {reason}"), 2),
@@ -167,7 +179,7 @@ impl Shown<'_> {
     fn document(&self) -> serde_json::Value {
         let report = &self.outcome.report;
         let speed = self.speed();
-        let (verdict, reason) = match self.outcome.verdict(self.scenario.about()) {
+        let (verdict, reason) = match self.outcome.verdict(self.entry.about()) {
             Verdict::Clean => ("clean", None),
             Verdict::Violated => ("violated", None),
             Verdict::Inconclusive(reason) => ("inconclusive", Some(reason)),
@@ -189,9 +201,9 @@ impl Shown<'_> {
             }))
         });
         json!({
-            "schema": "synod-lab-hunt/1",
-            "scenario": self.scenario.name(),
-            "planted": self.arguments.plant,
+            "schema": "synod-lab-hunt/2",
+            "mechanism": self.entry.name(),
+            "weakness": self.settings.weakness().map(|weakness| weakness.name),
             "seed": self.arguments.seed.to_string(),
             "verdict": verdict,
             "reason": reason,

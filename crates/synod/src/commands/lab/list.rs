@@ -1,51 +1,56 @@
-//! `synod lab list`: the entries of the catalogue, what must hold of them, and what breaks them.
+//! `synod lab list`: the mechanisms of the catalogue, and those still to come.
 
 use std::io::Write as _;
 
-use synod_lab::catalogue::ENTRIES;
-use synod_lab::report::fold;
+use synod_lab::catalogue::{ENTRIES, PLANNED};
+use synod_lab::entry::{Entry, Family};
+use synod_lab::{report, suggest};
 
 use crate::failure::{Exit, Failure};
 
 const EXAMPLES: &str = "\
-Example:
+Examples:
   synod lab list
+  synod lab list --family mutex
 ";
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
 #[command(help_template = crate::cli::TEMPLATE, before_help = EXAMPLES)]
 pub struct Arguments {
-    /// One JSON document, schema synod-lab-list/1
+    /// Only this family
+    #[arg(long, value_name = "F", value_parser = parse_family)]
+    family: Option<Family>,
+    /// One JSON document, schema synod-lab-list/2
     #[arg(long)]
     json: bool,
+    /// ASCII characters only
+    #[arg(long)]
+    ascii: bool,
+}
+
+fn parse_family(name: &str) -> Result<Family, String> {
+    let found = Family::ALL.into_iter().find(|family| family.name() == name);
+    found.ok_or_else(|| suggest::unknown("family", name, Family::ALL.map(Family::name)))
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let mut out = std::io::stdout().lock();
+    let of_family = |family: Family| arguments.family.is_none_or(|wanted| wanted == family);
+    let entries: Vec<&'static dyn Entry> =
+        ENTRIES.iter().copied().filter(|entry| of_family(entry.about().family)).collect();
+    let planned: Vec<_> = PLANNED.iter().copied().filter(|planned| of_family(planned.family)).collect();
     if arguments.json {
-        writeln!(out, "{}", document())?;
+        let entries: Vec<_> = entries.iter().map(|entry| super::describe::document(*entry)).collect();
+        let planned = planned.iter().map(|planned| {
+            serde_json::json!({"name": planned.name, "family": planned.family.name(), "chapter": planned.chapter})
+        });
+        let document = serde_json::json!({
+            "schema": "synod-lab-list/2", "mechanisms": entries, "to_come": planned.collect::<Vec<_>>(),
+        });
+        writeln!(std::io::stdout().lock(), "{document}")?;
         return Ok(Exit::Fine);
     }
-    for entry in ENTRIES {
-        let about = entry.about();
-        write!(out, "{}\n{}", about.name, fold(&format!("  {}", about.question), 2))?;
-        for property in about.properties {
-            write!(out, "{}", fold(&format!("  · {}", property.name), 4))?;
-        }
-    }
+    super::scene::print(&report::entry::list(&entries, &planned), arguments.ascii)?;
     Ok(Exit::Fine)
-}
-
-fn document() -> serde_json::Value {
-    let entries = ENTRIES.iter().map(|entry| {
-        let about = entry.about();
-        serde_json::json!({
-            "name": about.name,
-            "question": about.question,
-            "properties": about.properties.iter().map(|property| property.name).collect::<Vec<_>>(),
-        })
-    });
-    serde_json::json!({ "schema": "synod-lab-list/1", "entries": entries.collect::<Vec<_>>() })
 }

@@ -1,26 +1,32 @@
 //! `synod lab`: the mechanisms of this program in hostile simulated worlds, where one seed draws everything.
 //!
-//! The commands here are thin: what a hunt is and what it means stands in `synod_lab`. Reports go to standard output, progress to standard error.
+//! The commands here are thin: what an entry, a run, a hunt is and what it means stands in `synod_lab`. Reports go to standard output, progress to standard
+//! error.
 
 mod break_it;
+mod describe;
+mod diff;
 mod hunt;
 mod list;
+mod measure;
 mod progress;
 mod replay;
+mod run;
+mod scene;
+mod shrink;
 
 use clap::Subcommand;
-use synod_lab::catalogue;
-use synod_lab::entry::{Entry, Settings, Weakness};
-use synod_lab::suggest;
 
 use crate::failure::{Exit, Failure};
 
 const EXAMPLES: &str = "\
 Examples:
-  synod lab hunt database --runs 1000     a thousand seeds, each its own world
-  synod lab replay 428                    one of them again, drawn as a diagram
-  synod lab break database                prove that known bugs would be found
   synod lab list                          what there is
+  synod lab describe lamport-mutex        one of them in full
+  synod lab run lamport-mutex             a short run, drawn as a diagram
+  synod lab hunt database --runs 1000     a thousand seeds, each its own world
+  synod lab break lamport-mutex           see it break, shrunk and explained
+  synod lab measure --all                 hold the numbers of the papers
 ";
 
 /// The arguments.
@@ -36,49 +42,37 @@ pub struct Arguments {
 /// What `synod lab` can do.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run many seeds of a scenario, and judge all that happens
-    Hunt(hunt::Arguments),
-    /// Run one seed again, and draw the moments before its end
-    Replay(replay::Arguments),
-    /// Put known bugs back one by one, and see each found
-    Break(break_it::Arguments),
-    /// List scenarios, what must hold in them, and their known bugs
+    /// List the mechanisms: question, faults survived, properties
     List(list::Arguments),
+    /// Tell all about one mechanism
+    Describe(describe::Arguments),
+    /// Make one run, drawn as a diagram, judged and exported
+    Run(run::Arguments),
+    /// Run many seeds of a mechanism, and judge all that happens
+    Hunt(hunt::Arguments),
+    /// Show how a mechanism breaks: found, shrunk, explained
+    Break(break_it::Arguments),
+    /// Make a saved run or a seed again
+    Replay(replay::Arguments),
+    /// Make a saved run as small as it can be
+    Shrink(shrink::Arguments),
+    /// Say where two runs part
+    Diff(diff::Arguments),
+    /// Measure, and hold the figures against the literature
+    Measure(measure::Arguments),
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.command {
-        Command::Hunt(arguments) => hunt::run(arguments),
-        Command::Replay(arguments) => replay::run(arguments),
-        Command::Break(arguments) => break_it::run(arguments),
         Command::List(arguments) => list::run(arguments),
+        Command::Describe(arguments) => describe::run(arguments),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Hunt(arguments) => hunt::run(arguments),
+        Command::Break(arguments) => break_it::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
+        Command::Shrink(arguments) => shrink::run(arguments),
+        Command::Diff(arguments) => diff::run(arguments),
+        Command::Measure(arguments) => measure::run(arguments),
     }
-}
-
-/// A weakness of an entry by its name.
-fn weakness_of(entry: &dyn Entry, name: &str) -> Result<&'static Weakness, String> {
-    let known = entry.about().weaknesses.iter().map(|weakness| weakness.name);
-    entry.about().weakness(name).ok_or_else(|| suggest::unknown("weakness", name, known))
-}
-
-/// The settings of an entry with what was set, and with a weakness if one is to show.
-fn settings_of(
-    entry: &'static dyn Entry,
-    set: &[String],
-    weakness: Option<&str>,
-) -> Result<Settings, Failure> {
-    let mut settings = entry.settings();
-    for assignment in set {
-        settings.set(assignment).map_err(|error| Failure::usage(format!("--set {assignment}: {error}")))?;
-    }
-    match weakness {
-        Some(name) => Ok(settings.showing(weakness_of(entry, name).map_err(Failure::usage)?)),
-        None => Ok(settings),
-    }
-}
-
-/// The name of an entry, checked when the command line is read.
-fn parse_entry(name: &str) -> Result<String, String> {
-    catalogue::entry(name).map(|entry| entry.name().to_owned())
 }

@@ -46,8 +46,13 @@ impl Progress {
         self.began.elapsed()
     }
 
-    /// So many runs are done, with so many violations.
-    pub fn show(&mut self, done: u64, violations: usize) {
+    /// There are so many in all, as it turns out.
+    pub fn set_total(&mut self, runs: u64) {
+        self.runs = runs;
+    }
+
+    /// So many runs are done; `what` goes to the end of the line.
+    pub fn show(&mut self, done: u64, what: &str) {
         let took = self.took();
         let pause = if self.is_terminal { REDRAW } else { LINE };
         let due = self
@@ -57,7 +62,7 @@ impl Progress {
             return;
         }
         self.shown = Some(Instant::now());
-        let line = self.line(done, violations, took);
+        let line = self.line(done, what, took);
         let mut out = std::io::stderr().lock();
         // That nobody looks is no reason to stop.
         let _ = match self.is_terminal {
@@ -75,7 +80,7 @@ impl Progress {
         }
     }
 
-    fn line(&self, done: u64, violations: usize, took: Duration) -> String {
+    fn line(&self, done: u64, what: &str, took: Duration) -> String {
         let seconds = took.as_secs_f64().max(1e-9);
         let by_runs = done as f64 / self.runs.max(1) as f64;
         let by_time = self.deadline.map_or(0.0, |deadline| seconds / deadline.as_secs_f64().max(1e-9));
@@ -87,11 +92,9 @@ impl Progress {
             false => String::new(),
         };
         let speed = rate(done as f64 / seconds);
-        format!(
-            "{}  {bar}{}{of}  {speed} runs/s  {left:.0} s left  violations {violations}",
-            self.title,
-            number(done)
-        )
+        format!("{}  {bar}{}{of}  {speed}/s  {left:.0} s left  {what}", self.title, number(done))
+            .trim_end()
+            .to_owned()
     }
 }
 
@@ -133,12 +136,12 @@ mod tests {
     fn a_line_says_how_far_it_is_and_fits() {
         let mut progress = Progress::new("hunt database", 10_000, None);
         progress.is_terminal = true;
-        let line = progress.line(2_500, 1, Duration::from_secs(10));
-        assert_eq!(line, "hunt database  ███░░░░░░░░░  2,500/10,000  250 runs/s  30 s left  violations 1");
+        let line = progress.line(2_500, "violations 1", Duration::from_secs(10));
+        assert_eq!(line, "hunt database  ███░░░░░░░░░  2,500/10,000  250/s  30 s left  violations 1");
         assert!(line.chars().count() < 80);
         (progress.is_terminal, progress.runs) = (false, u64::MAX);
         progress.deadline = Some(Duration::from_secs(60));
-        let line = progress.line(150, 0, Duration::from_secs(30));
-        assert_eq!(line, "hunt database  150  5.0 runs/s  30 s left  violations 0");
+        let line = progress.line(150, "violations 0", Duration::from_secs(30));
+        assert_eq!(line, "hunt database  150  5.0/s  30 s left  violations 0");
     }
 }

@@ -1,24 +1,22 @@
-//! `synod lab replay`: one run again, byte for byte, with a picture of the moments before its end.
+//! `synod lab replay`: a saved run or a seed again, byte for byte, with a picture of the moments before its end, or the states at one event.
 
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use synod_lab::catalogue;
-use synod_lab::entry::Entry;
 use synod_lab::replay::{Look, Replayed};
-use synod_lab::report;
-use synod_sim::{Diagram, Finding, Lines, Plan};
+use synod_lab::scenario::Scenario;
+use synod_lab::{diff, explain, report};
+use synod_sim::Diagram;
 
+use super::scene;
 use crate::failure::{Exit, Failure};
 use crate::note;
 
 const EXAMPLES: &str = "\
 Examples:
-  synod lab replay 428
-  synod lab replay sim-findings/database/database-428.finding
-  synod lab replay 428 --trace out.jsonl      every record, as JSON lines
-  synod lab replay 17 --plant forget-vote     a run with a known bug
+  synod lab replay sim-findings/raft/raft-428.toml
+  synod lab replay 428 --mechanism database
+  synod lab replay found.toml --at e42          the states of all nodes then
+  synod lab replay found.toml --trace out.jsonl every record, as JSON lines
 
 Exit code: 0 the run violates nothing, 1 it does, 70 it is not the same twice.
 ";
@@ -27,18 +25,23 @@ Exit code: 0 the run violates nothing, 1 it does, 70 it is not the same twice.
 #[derive(Debug, clap::Args)]
 #[command(help_template = crate::cli::TEMPLATE, before_help = EXAMPLES)]
 pub struct Arguments {
-    /// A seed, or the file of a finding
-    #[arg(value_name = "SEED|FILE")]
+    /// The file of a saved run, or a seed
+    #[arg(value_name = "SAVED|SEED")]
     run: String,
-    /// The scenario of a seed
-    #[arg(long, value_name = "NAME", default_value = "database", value_parser = super::parse_entry)]
-    scenario: String,
-    /// Put a known bug back
-    #[arg(long, value_name = "BUG")]
-    plant: Option<String>,
+    /// The mechanism of a seed
+    #[arg(long, alias = "scenario", value_name = "NAME", default_value = "database")]
+    mechanism: String,
+    #[command(flatten)]
+    chosen: scene::Chosen,
+    /// Show the states of all nodes at that event
+    #[arg(long, value_name = "EVENT", value_parser = parse_event)]
+    at: Option<u64>,
     /// Write every record, fate and fault to a file, as JSON lines with stamps
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write the run for another program: svg, mermaid, shiviz or perfetto
+    #[arg(long, num_args = 2, value_names = ["FORM", "FILE"])]
+    export: Vec<String>,
     /// Lines of the diagram
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u16).range(5..))]
     lines: u16,
@@ -50,40 +53,43 @@ pub struct Arguments {
     faults: bool,
 }
 
+fn parse_event(name: &str) -> Result<u64, String> {
+    let number = name.strip_prefix('e').unwrap_or(name).parse();
+    number.map_err(|_| format!("expected an event such as e42, found `{name}`"))
+}
+
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let finding = match arguments.run.parse::<u64>() {
-        Ok(_) => None,
-        Err(_) => Some(read(Path::new(&arguments.run))?),
-    };
-    let name = finding.as_ref().map_or(&arguments.scenario, |finding| &finding.subject);
-    let scenario = catalogue::entry(name).map_err(Failure::usage)?;
-    let settings = super::settings_of(scenario, &[], arguments.plant.as_deref())?;
-    let seed = match &finding {
-        Some(finding) => finding.seed,
-        None => arguments.run.parse().map_err(|_| Failure::usage("expected a seed of 64 bits"))?,
-    };
-    let mut plan = scenario.plan(seed, &settings);
-    if let Some(finding) = &finding {
-        keep_faults(&mut plan, finding)?;
-    }
+    let scenario = scenario(arguments)?;
+    let is_whole = arguments.at.is_some() || !arguments.export.is_empty();
     let look = Look {
         diagram: Diagram {
             columns_max: report::COLUMNS_MAX,
             lines_max: arguments.lines.into(),
             ascii: arguments.ascii,
         },
-        moments_max: 10 * usize::from(arguments.lines),
+        moments_max: if is_whole { usize::MAX } else { 10 * usize::from(arguments.lines) },
+        states: is_whole,
+        marks: scenario.saved.as_ref().map(|saved| saved.marks.clone()).unwrap_or_default(),
     };
-    let trace = arguments.trace.as_deref().map(create).transpose()?;
-    let failed = |error: synod_sim::PlanError| Failure::internal(error.to_string());
-    let replayed = scenario.replay(plan.clone(), &settings, &look, trace).map_err(failed)?;
-    let text = shown(arguments, scenario, &plan, &replayed);
-    let text = if arguments.ascii { text.replace('✗', "x").replace('✓', "=") } else { text };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    if let Some(finding) = &finding {
-        compare(finding, &replayed);
-    }
+    let trace = arguments.trace.as_deref().map(scene::trace_to).transpose()?;
+    let replayed = scenario
+        .entry
+        .replay(scenario.plan.clone(), &scenario.settings, &look, trace)
+        .map_err(scene::refused)?;
+    let title = format!("{}, seed {}", scenario.entry.name(), scenario.plan.seed);
+    scene::export_to(&arguments.export, &replayed.film, &title)?;
+    let text = match arguments.at {
+        Some(event) => diff::moment(&replayed.film, event).ok_or_else(|| {
+            Failure::usage(format!(
+                "--at e{event}: the run has the events e0 to e{}",
+                replayed.run.records.saturating_sub(1)
+            ))
+        })?,
+        None => shown(arguments, &scenario, &replayed),
+    };
+    scene::print(&text, arguments.ascii)?;
+    compare(&scenario, &replayed);
     Ok(match (replayed.same, &replayed.run.found) {
         (false, _) => Exit::Internal,
         (true, Some(_)) => Exit::Bad,
@@ -91,70 +97,62 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     })
 }
 
-fn read(file: &Path) -> Result<Finding, Failure> {
-    let usage = |problem: &dyn std::fmt::Display| {
-        Failure::usage(format!("{}: expected a seed or the file of a finding: {problem}", file.display()))
-    };
-    let text = std::fs::read_to_string(file).map_err(|error| usage(&error))?;
-    text.parse().map_err(|problem: String| usage(&problem))
-}
-
-fn create(file: &Path) -> Result<Box<dyn std::fmt::Write>, Failure> {
-    let created = File::create(file);
-    let out = created.map_err(|error| Failure::usage(format!("--trace {}: {error}", file.display())))?;
-    Ok(Box::new(Lines::new(BufWriter::new(out))))
-}
-
-/// The faults of a finding are those that were saved, whatever is drawn today.
-fn keep_faults(plan: &mut Plan, finding: &Finding) -> Result<(), Failure> {
-    let saved = finding.script.parse();
-    let saved = saved.map_err(|error| Failure::usage(format!("the finding's faults: {error}")))?;
-    if plan.faults != saved {
-        note(format_args!("Note: this build draws other faults for the seed; those of the finding are used"));
-        plan.faults = saved;
-    }
-    Ok(())
-}
-
-/// Says so if a finding is not found any more.
-fn compare(finding: &Finding, replayed: &Replayed) {
-    let found = replayed.run.found.as_ref().map(|found| &found.violation);
-    match found {
-        Some(violation) if violation.property == finding.property => {}
-        Some(_) => {
-            note(format_args!("Note: build {} found something else: {}", finding.build, finding.property))
+fn scenario(arguments: &Arguments) -> Result<Scenario, Failure> {
+    match arguments.run.parse::<u64>() {
+        Err(_) if scene::is_file(&arguments.run) || Path::new(&arguments.run).exists() => {
+            scene::read(Path::new(&arguments.run))
         }
-        None => note(format_args!(
-            "Note: build {} found: {} violated; this one does not",
-            finding.build, finding.property
-        )),
+        Err(_) => {
+            Err(Failure::usage(format!("{}: expected a seed or the file of a saved run", arguments.run)))
+        }
+        Ok(seed) => {
+            let entry = scene::entry_of(&arguments.mechanism)?;
+            let settings = arguments.chosen.settings(entry)?;
+            let plan = entry.plan(seed, &settings);
+            Ok(Scenario::new(entry, settings, plan))
+        }
     }
 }
 
-fn shown(arguments: &Arguments, scenario: &'static dyn Entry, plan: &Plan, replayed: &Replayed) -> String {
-    let Replayed { run, again, same, picture } = replayed;
-    let bug = arguments.plant.as_ref().map_or(String::new(), |bug| format!(", {bug}"));
-    let mut text = format!(
-        "replay {}: seed {}, {} nodes{bug}; {} records in {}\n",
-        scenario.name(),
-        run.seed,
-        plan.nodes,
-        report::number(run.records),
-        report::time(run.simulated)
-    );
+/// Says so if a saved run is another one in this build, and where.
+fn compare(scenario: &Scenario, replayed: &Replayed) {
+    let Some(saved) = &scenario.saved else { return };
+    if let Some(parting) = replayed.parting {
+        note(format_args!("Note: {}", report::run::parting(&saved.build, parting)));
+    }
+    let found = replayed.run.found.as_ref().map(|found| &found.violation.property);
+    match (&saved.property, found) {
+        (Some(saved_property), Some(found)) if saved_property != found => {
+            note(format_args!("Note: build {} found something else: {saved_property}", saved.build));
+        }
+        (Some(saved_property), None) => note(format_args!(
+            "Note: build {} found: {saved_property} violated; this one does not",
+            saved.build
+        )),
+        _ => {}
+    }
+}
+
+fn shown(arguments: &Arguments, scenario: &Scenario, replayed: &Replayed) -> String {
+    let Replayed { run, again, same, picture, film, .. } = replayed;
+    let mut text = report::run::head(scenario, run, "replay");
     text += &match same {
         true => format!("fingerprint {:016x}, the same twice\n", run.fingerprint),
         false => format!("✗ fingerprint {:016x}, and {again:016x} when made again\n", run.fingerprint),
     };
     if arguments.faults {
         text += "\nplanned faults\n";
-        for fault in &plan.faults.faults {
+        for fault in &scenario.plan.faults.faults {
             text += &report::fold(&format!("  {fault}"), 6);
         }
     }
     text += &format!("\n{picture}\n");
     text += &match &run.found {
-        Some(found) => report::violation(run, found, plan.nodes),
+        Some(found) => {
+            let proof = explain::proof(film, &found.violation);
+            report::violation(run, found, scenario.plan.nodes)
+                + &proof.iter().map(|event| report::fold(&format!("    {event}"), 8)).collect::<String>()
+        }
         None => "✓ nothing is violated\n".to_owned(),
     };
     text

@@ -10,6 +10,10 @@ use synod_sim::{Exercised, Found, Phase, Run};
 
 use crate::hunt::Speed;
 
+pub mod entry;
+pub mod measure;
+pub mod run;
+
 /// The width that every text keeps.
 pub const COLUMNS_MAX: usize = 80;
 
@@ -151,6 +155,25 @@ pub fn fold(text: &str, indent: usize) -> String {
         folded.push('\n');
     }
     folded
+}
+
+/// The text with ASCII characters only, as terminals of old and some logs want it.
+pub fn ascii(text: &str) -> String {
+    let mut ascii = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '→' | '▶' => ascii += "->",
+            '⇒' => ascii += "=>",
+            '✓' => ascii.push('='),
+            '✗' | '✕' => ascii.push('x'),
+            '·' => ascii.push('.'),
+            '±' => ascii += "+-",
+            '…' => ascii += "...",
+            c if c.is_ascii() => ascii.push(c),
+            _ => ascii.push('?'),
+        }
+    }
+    ascii
 }
 
 /// A number with its thousands apart.
