@@ -33,6 +33,19 @@ struct Shrink<'a> {
     before: Size,
     progress: &'a mut dyn FnMut(u64, &Plan, &Run) -> bool,
     goes_on: bool,
+    cause: Cause,
+}
+
+/// What makes the run violate its property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Something that happened: it is bad whatever led to it.
+    Event,
+    /// Something did not happen, because of the world's faults: without them it does, and must in every smaller run, or too little
+    /// time or work would pass for the same violation.
+    MissingThroughFaults,
+    /// Something did not happen, and does not without faults either: time and work are left as they are.
+    Missing,
 }
 
 /// How large a run is.
@@ -103,7 +116,9 @@ pub fn shrink(
         tries: 1,
         progress,
         goes_on: true,
+        cause: Cause::Event,
     };
+    shrink.cause = shrink.find_cause();
     // What needs no more is not asked for again: each round begins with what gives most.
     loop {
         let size = (Size::of(&shrink.plan, &shrink.run), shrink.plan.clone());
@@ -132,6 +147,26 @@ pub fn shrink(
 }
 
 impl Shrink<'_> {
+    fn find_cause(&mut self) -> Cause {
+        let is_missing = self.run.found.as_ref().is_some_and(|found| found.phase == Phase::Heal);
+        match is_missing {
+            false => Cause::Event,
+            true if self.is_sound_without_faults(&self.plan.clone(), &self.settings.clone()) => {
+                Cause::MissingThroughFaults
+            }
+            true => Cause::Missing,
+        }
+    }
+
+    fn is_sound_without_faults(&mut self, plan: &Plan, settings: &Settings) -> bool {
+        self.tries += 1;
+        let mut calm = plan.clone();
+        without_chance(&mut calm);
+        calm.faults.faults.clear();
+        (calm.network.duplication, calm.network.queue_bytes_max) = (Odds::NEVER, None);
+        self.entry.run(calm, settings).is_ok_and(|run| run.found.is_none())
+    }
+
     /// Tries a change; keeps it if the same property is violated.
     fn change(&mut self, change: impl FnOnce(&mut Plan)) -> bool {
         let mut plan = self.plan.clone();
@@ -146,10 +181,13 @@ impl Shrink<'_> {
         }
         self.tries += 1;
         let tried = self.entry.run(plan.clone(), &settings);
+        let property = self.property.clone();
         let violates =
-            |run: &Run| run.found.as_ref().is_some_and(|found| found.violation.property == self.property);
+            |run: &Run| run.found.as_ref().is_some_and(|found| found.violation.property == property);
+        let is_sound = self.cause != Cause::MissingThroughFaults
+            || (tried.as_ref().is_ok_and(&violates) && self.is_sound_without_faults(&plan, &settings));
         let kept = match tried {
-            Ok(run) if violates(&run) => {
+            Ok(run) if is_sound && violates(&run) => {
                 (self.plan, self.run, self.settings) = (plan, run, settings);
                 true
             }
@@ -169,6 +207,9 @@ impl Shrink<'_> {
                 plan.heal = Duration::ZERO;
                 plan.faults.faults.retain(|fault| fault.at <= end);
             });
+            return;
+        }
+        if self.cause == Cause::Missing {
             return;
         }
         // A violation of liveness needs its time: as little before the heal, and as little after it, as will do.
@@ -197,8 +238,15 @@ impl Shrink<'_> {
     fn fewer_nodes(&mut self) {
         for nodes in 1..self.plan.nodes {
             let mut settings = self.settings.clone();
-            if settings.is_given("nodes") && settings.put("nodes", &nodes.to_string()).is_err() {
-                continue;
+            if settings.iter().any(|(name, _)| name == "nodes") {
+                let is_given = settings.is_given("nodes");
+                let fits = settings.put("nodes", &nodes.to_string()).is_ok();
+                if !fits {
+                    continue;
+                }
+                if !is_given {
+                    settings = self.settings.clone();
+                }
             }
             let mut plan = self.plan.clone();
             plan.nodes = nodes;
@@ -254,23 +302,34 @@ impl Shrink<'_> {
         drops
     }
 
+    /// Chance, slowness and error are taken out where the run does not grow by it.
     fn calmer(&mut self) {
         let calm = Plan::calm(self.plan.seed, self.plan.nodes);
-        self.change(|plan| plan.network.duplication = Odds::NEVER);
-        self.change(|plan| plan.network.queue_bytes_max = None);
-        self.change(|plan| plan.network.bytes_per_second = None);
-        self.change(|plan| plan.network.link_notice = None);
-        self.change(|plan| plan.leave_dead = 0);
-        self.change(|plan| plan.disk.sync = DiskShape::default().sync);
-        self.change(|plan| {
+        self.calm(|plan| plan.network.duplication = Odds::NEVER);
+        self.calm(|plan| plan.network.queue_bytes_max = None);
+        self.calm(|plan| plan.network.bytes_per_second = None);
+        self.calm(|plan| plan.network.link_notice = None);
+        self.calm(|plan| plan.leave_dead = 0);
+        self.calm(|plan| plan.disk.sync = DiskShape::default().sync);
+        self.calm(|plan| {
             plan.clock =
                 ClockShape { drift_ppm_max: 0, wall_offset_max: Duration::ZERO, ..plan.clock.clone() };
         });
-        self.change(|plan| plan.client = calm.client.clone());
-        self.change(|plan| plan.work = calm.work.clone());
-        if !self.change(|plan| plan.network.delay = Delay::Constant(Duration::from_millis(1))) {
-            self.change(|plan| plan.network.delay = calm.network.delay.clone());
+        self.calm(|plan| plan.client = calm.client.clone());
+        self.calm(|plan| plan.work = calm.work.clone());
+        if !self.calm(|plan| plan.network.delay = Delay::Constant(Duration::from_millis(1))) {
+            self.calm(|plan| plan.network.delay = calm.network.delay.clone());
         }
+    }
+
+    fn calm(&mut self, change: impl FnOnce(&mut Plan)) -> bool {
+        let (plan, run, settings) = (self.plan.clone(), self.run.clone(), self.settings.clone());
+        let kept = self.change(change);
+        if kept && self.run.records > run.records {
+            (self.plan, self.run, self.settings) = (plan, run, settings);
+            return false;
+        }
+        kept
     }
 
     fn fewer_commands(&mut self) {

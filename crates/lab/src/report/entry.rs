@@ -157,14 +157,14 @@ fn essay(markdown: &str) -> String {
             || starts_item
             || line.starts_with('|')
         {
-            text += &fold(&std::mem::take(&mut paragraph), 2);
+            text += &folded(&std::mem::take(&mut paragraph));
         }
         if line.starts_with("```") {
             is_code = !is_code;
         } else if is_code || line.starts_with('|') {
             text += &(line.chars().take(COLUMNS_MAX).collect::<String>() + "\n");
         } else if let Some(head) = line.strip_prefix('#') {
-            text += &format!("{}\n", head.trim_start_matches('#').trim().to_uppercase());
+            text += &fold(&head.trim_start_matches('#').trim().to_uppercase(), 0);
         } else if line.is_empty() {
             text += "\n";
         } else {
@@ -172,5 +172,11 @@ fn essay(markdown: &str) -> String {
             paragraph += line;
         }
     }
-    text + &fold(&paragraph, 2)
+    text + &folded(&paragraph)
+}
+
+/// A paragraph, or an item whose lines hang under its text.
+fn folded(paragraph: &str) -> String {
+    let is_item = paragraph.starts_with("- ") || paragraph.starts_with(|c: char| c.is_ascii_digit());
+    fold(paragraph, if is_item { 3 } else { 0 })
 }

@@ -80,12 +80,15 @@ fn group(label: &str, counts: &[(String, u64)]) -> String {
 
 /// How fast a hunt was, in two lines.
 pub fn speed(speed: &Speed, simulated: Duration) -> String {
+    let operations = match speed.operations {
+        none if none < 0.05 => String::new(),
+        some => format!("   {} client operations/s", rate(some)),
+    };
     format!(
-        "{:<LABEL_CHARS$}  {} runs/s   {} records/s   {} client operations/s\n{:LABEL_CHARS$}  {} simulated, {} times as fast as time\n",
+        "{:<LABEL_CHARS$}  {} runs/s   {} records/s{operations}\n{:LABEL_CHARS$}  {} simulated, {} times as fast as time\n",
         "speed",
         rate(speed.runs),
         rate(speed.records),
-        rate(speed.operations),
         "",
         time(simulated),
         rate(speed.simulated)

@@ -3,6 +3,7 @@
 //! Processes are machines; a client at each asks it to enter and tells it when it leaves. All mechanisms of the family speak the
 //! same [`Command`] and [`Reply`], so that one workload drives them all.
 
+pub mod central;
 pub mod lamport;
 pub mod maekawa;
 

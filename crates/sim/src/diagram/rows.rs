@@ -100,15 +100,13 @@ impl Rows {
                 row.text += &format!(" {}", words::short(message));
             }
         }
-        if before.is_some_and(|before| before != role) {
-            let text = format!("{node} is {role} now");
-            self.push(
-                *time,
-                Mark::Node { node: *node, sign: None },
-                text,
-                format!("e{number}"),
-                Weight::Turn,
-            );
+        // The row of the step says so itself, and is kept where others are folded.
+        if before.is_some_and(|before| before != role)
+            && let Some(row) = self.rows.last_mut()
+        {
+            row.text += &format!(", {node} is {role} now");
+            row.name = format!("e{number}");
+            row.weight = Weight::Turn;
         }
     }
 

@@ -30,9 +30,9 @@ impl Workload {
         Workload { nodes, hold, think, asked: 0, entered: 0, refused: 0 }
     }
 
-    /// Each client pauses before its first command.
-    pub fn begin<M: Machine<Command = Command>>(&mut self, clients: &mut Clients<M>) {
-        for node in 1..=self.nodes {
+    /// The clients, of which the first is at process `first`, pause each before its first command.
+    pub fn begin<M: Machine<Command = Command>>(&mut self, first: NodeId, clients: &mut Clients<M>) {
+        for node in first.0..=self.nodes {
             // A moment, so that every process is up.
             let pause = Duration::from_millis(11) + clients.draw.duration(Duration::ZERO, self.think);
             clients.after(pause, token(NodeId(node), ASK));

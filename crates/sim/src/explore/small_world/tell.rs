@@ -31,7 +31,9 @@ impl<M: Machine> Watch<M> for Witness<'_, M> {
         self.records += 1;
         record.time = self.now();
         let kinds = record.sends().map(|_| "").collect();
-        self.moments.push(Moment::Record { record, role: (self.role)(machine), kinds });
+        let mut state = synod_machine::View::default();
+        machine.inspect(&mut state);
+        self.moments.push(Moment::Record { record, role: (self.role)(machine), kinds, state });
     }
 
     fn fate(&mut self, id: SendId, from: NodeId, to: NodeId, fate: Fate) {

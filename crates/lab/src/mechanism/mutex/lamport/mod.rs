@@ -2,34 +2,60 @@
 
 use std::time::Duration;
 
-use synod_protocols::mutex::lamport::{SOURCE, messages_per_entry, synchronization_delay};
+use synod_machine::{Machine, NodeId};
+use synod_protocols::mutex::lamport::{Message, Process, SOURCE, messages_per_entry, synchronization_delay};
 use synod_sim::{Delay, Plan, Swarm};
 
+use super::ensemble::{self, Processes};
+use super::measure::{self, measure};
 use super::workload::Workload;
-use crate::entry::{About, Cost, Family, Mechanism, Origin, Parameter, Property, Settings, Staged, Weakness};
-
-mod ensemble;
-mod measure;
-
-use ensemble::Processes;
+use crate::entry::{
+    About, Cost, Expected, Experiment, Family, Mechanism, Origin, Parameter, Property, Row, Settings, Staged,
+    Tolerance, Value, Weakness,
+};
 
 /// The entry.
 pub struct Lamport;
 
+impl ensemble::Process for Process {
+    fn start(me: NodeId, nodes: u64) -> Self {
+        Process::new(me, (1..=nodes).map(NodeId))
+    }
+
+    fn is_inside(&self) -> bool {
+        self.inside().is_some()
+    }
+
+    fn waits(&self) -> bool {
+        Process::waits(self)
+    }
+
+    fn kind(message: &Message) -> &'static str {
+        match message {
+            Message::Request(_) => "request",
+            Message::Acknowledge(_) => "acknowledge",
+            Message::Release(_) => "release",
+        }
+    }
+
+    fn stamp(&self) -> Option<u64> {
+        self.inside()
+    }
+}
+
 impl Mechanism for Lamport {
-    type Subject = Staged<Processes>;
+    type Subject = Staged<Processes<Process>>;
 
     const ABOUT: &'static About = &ABOUT;
 
-    fn subject(&self, plan: &Plan, settings: &Settings) -> Staged<Processes> {
+    fn subject(&self, plan: &Plan, settings: &Settings) -> Self::Subject {
         let clients = Workload::new(plan.nodes, settings.duration("hold"), settings.duration("think"));
         Staged::new(Processes::new(plan.nodes, clients))
     }
 
     fn space(&self, settings: &Settings) -> Swarm {
-        let needs = <synod_protocols::mutex::lamport::Process as synod_machine::Machine>::NEEDS;
         Swarm {
-            needs,
+            needs: Process::NEEDS,
             nodes: settings.sizes(&[2, 3, 5, 7]),
             safety: (Duration::from_secs(1), Duration::from_secs(5)),
             // Processes do not crash in this model: what ends one is left out.
@@ -118,16 +144,42 @@ static ABOUT: About = About {
         },
         Weakness {
             name: "lost-message",
-            sentence: "One message is lost, and nobody enters any more.",
+            sentence: "A request is lost: who never heard of it enters as well, or nobody enters any more.",
             origin: Origin::Need("reliable"),
-            violates: &["liveness"],
+            violates: &["exclusion", "order", "liveness"],
             plan: |plan| {
-                plan.faults = "at 0.2s drop * n1 -> n2 x1".parse().expect("a fault line");
+                plan.faults = "at 0.2s drop request n1 -> n2 x1".parse().expect("a fault line");
             },
             ..Weakness::EMPTY
         },
     ],
-    experiments: &[measure::EXPERIMENT],
+    experiments: &[Experiment {
+        name: "lamport-mutex-cost",
+        sentence: "Messages an entry and entries a second of processes that always ask, with messages of constant delay.",
+        parameters: measure::PARAMETERS,
+        runs: 5,
+        rows: &[Row {
+            settings: &[("nodes", "*"), ("delay", "*"), ("hold", "*"), ("entries", "*")],
+            expected: &[
+                Expected {
+                    figure: "messages an entry",
+                    value: Value::Of(|settings| messages_per_entry(settings.integer("nodes")) as f64),
+                    tolerance: Tolerance::Relative(0.01),
+                    source: "Lamport 1978: 3 (N - 1)",
+                },
+                Expected {
+                    figure: "entries a second",
+                    value: Value::Of(|settings| {
+                        let delay = synchronization_delay(settings.duration("delay"));
+                        (delay + settings.duration("hold")).as_secs_f64().recip()
+                    }),
+                    tolerance: Tolerance::Relative(0.01),
+                    source: "heavy load: 1 / (SD + E), SD = T",
+                },
+            ],
+        }],
+        run: |trial| measure::<Process>(trial, 1),
+    }],
     must_exercise: &["note.mutex.entered", "mutex.waited"],
     ..About::EMPTY
 };

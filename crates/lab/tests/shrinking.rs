@@ -1,0 +1,99 @@
+//! Shrinking, explaining and saving: what is small still shows the same, and is a local minimum.
+
+use synod_lab::catalogue::ENTRIES;
+use synod_lab::entry::{Entry, Origin};
+use synod_lab::explain;
+use synod_lab::replay::Look;
+use synod_lab::scenario::Scenario;
+use synod_lab::shrink::{Shrunk, shrink};
+use synod_sim::{Hunt, Plan};
+
+fn found(entry: &'static dyn Entry, name: &str) -> Scenario {
+    let weakness = entry.about().weakness(name).expect("it is known");
+    let settings = entry.settings().showing(weakness);
+    let hunt = Hunt { runs: 500, twice: false, violations_max: usize::MAX, ..Hunt::default() };
+    let report =
+        entry.hunt(&hunt, &settings, &mut |_, run| !weakness.explains(run)).expect("plans can be run");
+    let run = report.violations.iter().find(|run| weakness.explains(run)).expect("the weakness is found");
+    let plan = entry.plan(run.seed, &settings);
+    Scenario::new(entry, settings, plan)
+}
+
+fn shrunk(scenario: &Scenario) -> Shrunk {
+    let shrunk = shrink(scenario.entry, &scenario.settings, &scenario.plan, &mut |_, _, _| true);
+    shrunk.expect("the plan can be run").expect("it violates something")
+}
+
+/// Every weakness of every mechanism but the database's planted bugs, which are many and large.
+#[test]
+fn every_weakness_shrinks_to_a_run_that_still_shows_it_and_is_explained() {
+    for entry in ENTRIES {
+        let weaknesses =
+            entry.about().weaknesses.iter().filter(|weakness| weakness.origin != Origin::Planted);
+        for weakness in weaknesses {
+            let scenario = found(*entry, weakness.name);
+            let shrunk = shrunk(&scenario);
+            let name = format!("{} {}", entry.name(), weakness.name);
+            assert!(weakness.explains(&shrunk.run), "{name}");
+            assert!(shrunk.after.faults <= shrunk.before.faults, "{name}");
+            assert!(shrunk.after.records <= shrunk.before.records * 2 + 20, "{name}: {:?}", shrunk.after);
+            assert!(shrunk.after.nodes <= shrunk.before.nodes, "{name}");
+            let small = Scenario::new(*entry, shrunk.settings.clone(), shrunk.plan.clone());
+            let read: Scenario = small.to_string().parse().expect("a scenario reads back");
+            assert_eq!(read.plan, small.plan, "{name}");
+            let replayed =
+                entry.replay(read.plan, &read.settings, &Look::whole(), None).expect("it can be run");
+            assert!(replayed.same && replayed.run == shrunk.run, "{name}");
+            let violation = &shrunk.run.found.as_ref().expect("it violates").violation;
+            let is_explained =
+                !explain::proof(&replayed.film, violation).is_empty() || violation.nodes.is_empty();
+            assert!(is_explained, "{name}: {violation}");
+        }
+    }
+}
+
+#[test]
+fn without_any_one_fault_or_node_of_the_small_run_nothing_shows() {
+    let entry = synod_lab::catalogue::entry("lamport-mutex").expect("the catalogue has it");
+    let weakness = entry.about().weakness("lost-message").expect("it is known");
+    let settings = entry.settings().showing(weakness);
+    // Chaff, of which nothing may be left.
+    let chaff =
+        "at 0.05s slow n1 -> n2 x5 for 0.1s\nat 0.1s slow n2 -> n1 x2 for 0.2s\nat 0.15s stall n1 for 0.1s";
+    let chaff: synod_sim::Script = chaff.parse().expect("fault lines");
+    let with_chaff = |seed| {
+        let mut plan = entry.plan(seed, &settings);
+        plan.faults.faults.extend(chaff.faults.iter().cloned());
+        plan
+    };
+    let shows = |plan: &Plan| weakness.explains(&entry.run(plan.clone(), &settings).expect("it can be run"));
+    let plan = (1..500).map(with_chaff).find(shows).expect("the weakness is found");
+    let scenario = Scenario::new(entry, settings, plan);
+    let shrunk = shrunk(&scenario);
+    assert!(shrunk.is_minimal);
+    assert!(shrunk.after.faults < 4 && shrunk.after.records < shrunk.before.records, "{:?}", shrunk.after);
+    let shows = |plan: Plan| weakness.explains(&entry.run(plan, &shrunk.settings).expect("it can be run"));
+    assert!(shows(shrunk.plan.clone()));
+    for place in 0..shrunk.plan.faults.faults.len() {
+        let mut without = shrunk.plan.clone();
+        let fault = without.faults.faults.remove(place);
+        assert!(!shows(without), "it shows without `{fault}` as well");
+    }
+}
+
+#[test]
+fn a_saved_run_says_where_another_build_parts_from_it() {
+    let entry = synod_lab::catalogue::entry("lamport-mutex").expect("the catalogue has it");
+    let settings = entry.settings();
+    let plan = entry.story(1, &settings);
+    let made = entry.replay(plan.clone(), &settings, &Look::default(), None).expect("it can be run");
+    let look = Look { marks: made.marks, ..Look::default() };
+    let again = entry.replay(plan.clone(), &settings, &look, None).expect("it can be run");
+    assert_eq!(again.parting, None);
+    // Another build would draw, or do, something else from some moment on.
+    let mut other = plan;
+    other.faults = "at 30ms slow n1 -> n2 x20 for 20ms".parse().expect("a fault line");
+    let other = entry.replay(other, &settings, &look, None).expect("it can be run");
+    let parting = other.parting.expect("they part");
+    assert!(parting.same_to > 10 && parting.differs_by <= made.run.records, "{parting:?}");
+}
