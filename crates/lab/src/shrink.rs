@@ -2,7 +2,7 @@
 //!
 //! Things are taken away in rounds until nothing more can be: what happens after the violation, faults (by halves and quarters, then one by one: Zeller and
 //! Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), nodes, commands of clients, the network's chance, the slowness of
-//! disks and the error of clocks, and last the odd digits of times. A loss by chance becomes a `drop` line of its own first, since a link draws as often whatever
+//! disks and the error of clocks, and last the odd digits of times; other seeds are tried where they give a shorter run. A loss by chance becomes a `drop` line of its own first, since a link draws as often whatever
 //! becomes of a message: so single deliveries can be given back one by one. Every step is a run of the same code, and only one that violates the
 //! same property is kept.
 
@@ -19,6 +19,8 @@ use crate::replay::Look;
 pub const TRIES_MAX: u64 = 3_000;
 /// Lost messages that are turned into fault lines at most: of more, the loss stays what it is.
 const DROPS_MAX: usize = 200;
+/// Other seeds that are tried where a change makes another run anyhow.
+const SEEDS_TRIED: u64 = 12;
 
 /// A run on its way to be smaller.
 struct Shrink<'a> {
@@ -126,6 +128,7 @@ pub fn shrink(
         shrink.fewer_faults();
         shrink.fewer_nodes();
         shrink.losses_as_lines();
+        shrink.sooner();
         shrink.calmer();
         shrink.fewer_commands();
         shrink.shorter_faults();
@@ -248,12 +251,31 @@ impl Shrink<'_> {
                     settings = self.settings.clone();
                 }
             }
-            let mut plan = self.plan.clone();
-            plan.nodes = nodes;
-            plan.leave_dead = plan.leave_dead.min((nodes - 1) / 2);
-            plan.faults.faults.retain_mut(|fault| keep_nodes(&mut fault.what, nodes));
-            if self.attempt(plan, settings) {
-                return;
+            // Another size is another run: a few seeds of it are worth a look.
+            for other in 0..SEEDS_TRIED {
+                let mut plan = self.plan.clone();
+                plan.seed = plan.seed.wrapping_add(other);
+                plan.nodes = nodes;
+                plan.leave_dead = plan.leave_dead.min((nodes - 1) / 2);
+                plan.faults.faults.retain_mut(|fault| keep_nodes(&mut fault.what, nodes));
+                if self.attempt(plan, settings.clone()) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Faults that come sooner, and other seeds, where the run gets smaller by it.
+    fn sooner(&mut self) {
+        while !self.plan.faults.faults.is_empty()
+            && self
+                .smaller(|plan| plan.faults.faults.iter_mut().for_each(|fault| fault.at = fault.at * 2 / 3))
+        {
+            self.end_early();
+        }
+        for other in 1..=SEEDS_TRIED {
+            if self.smaller(|plan| plan.seed = plan.seed.wrapping_add(other)) {
+                self.end_early();
             }
         }
     }
@@ -322,10 +344,22 @@ impl Shrink<'_> {
         }
     }
 
+    /// Tries a change that takes nothing away itself; keeps it if the run does not grow.
     fn calm(&mut self, change: impl FnOnce(&mut Plan)) -> bool {
         let (plan, run, settings) = (self.plan.clone(), self.run.clone(), self.settings.clone());
         let kept = self.change(change);
         if kept && self.run.records > run.records {
+            (self.plan, self.run, self.settings) = (plan, run, settings);
+            return false;
+        }
+        kept
+    }
+
+    /// Tries a change; keeps it if the run shrinks by it, by a twentieth at least: less is not worth another seed.
+    fn smaller(&mut self, change: impl FnOnce(&mut Plan)) -> bool {
+        let (plan, run, settings) = (self.plan.clone(), self.run.clone(), self.settings.clone());
+        let kept = self.change(change);
+        if kept && self.run.records * 20 > run.records * 19 {
             (self.plan, self.run, self.settings) = (plan, run, settings);
             return false;
         }
