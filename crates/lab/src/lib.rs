@@ -10,15 +10,15 @@
 //! - [`hunt`]: many seeds of an entry, those that were bad once first, and a verdict.
 //! - [`replay`]: one seed again, to be looked at.
 //! - [`scenario`]: a run as data, in a file.
-//! - [`shrink`]: a small run in place of a large one; [`explain`]: the events that prove its violation; [`diff`]: where two runs part.
+//! - [`shrink`]: a small run in place of a large one; [`diff`]: where two runs part.
 //! - [`measure`]: experiments, held against what is known; [`export`]: runs for other programs.
 //! - [`report`]: all of it in words, for a terminal or a file.
+//! - [`template`]: a project of one's own.
 //! - [`suggest`]: what was meant by a mistyped name.
 
 pub mod catalogue;
 pub mod diff;
 pub mod entry;
-pub mod explain;
 pub mod export;
 pub mod hunt;
 pub mod measure;
@@ -28,3 +28,4 @@ pub mod report;
 pub mod scenario;
 pub mod shrink;
 pub mod suggest;
+pub mod template;

@@ -2,7 +2,6 @@
 
 use synod_lab::catalogue::ENTRIES;
 use synod_lab::entry::{Entry, Origin};
-use synod_lab::explain;
 use synod_lab::replay::Look;
 use synod_lab::scenario::Scenario;
 use synod_lab::shrink::{Shrunk, shrink};
@@ -19,8 +18,8 @@ fn found(entry: &'static dyn Entry, name: &str) -> Scenario {
     Scenario::new(entry, settings, plan)
 }
 
-fn shrunk(scenario: &Scenario) -> Shrunk {
-    let shrunk = shrink(scenario.entry, &scenario.settings, &scenario.plan, &mut |_, _, _| true);
+fn shrunk(scenario: &Scenario) -> (Shrunk, Scenario) {
+    let shrunk = shrink(scenario, &mut |_, _, _| true);
     shrunk.expect("the plan can be run").expect("it violates something")
 }
 
@@ -32,21 +31,19 @@ fn every_weakness_shrinks_to_a_run_that_still_shows_it_and_is_explained() {
             entry.about().weaknesses.iter().filter(|weakness| weakness.origin != Origin::Planted);
         for weakness in weaknesses {
             let scenario = found(*entry, weakness.name);
-            let shrunk = shrunk(&scenario);
+            let (shrunk, small) = shrunk(&scenario);
             let name = format!("{} {}", entry.name(), weakness.name);
             assert!(weakness.explains(&shrunk.run), "{name}");
             assert!(shrunk.after.faults <= shrunk.before.faults, "{name}");
             assert!(shrunk.after.records <= shrunk.before.records * 2 + 20, "{name}: {:?}", shrunk.after);
             assert!(shrunk.after.nodes <= shrunk.before.nodes, "{name}");
-            let small = Scenario::new(*entry, shrunk.settings.clone(), shrunk.plan.clone());
             let read: Scenario = small.to_string().parse().expect("a scenario reads back");
             assert_eq!(read.plan, small.plan, "{name}");
             let replayed =
                 entry.replay(read.plan, &read.settings, &Look::whole(), None).expect("it can be run");
             assert!(replayed.same && replayed.run == shrunk.run, "{name}");
             let violation = &shrunk.run.found.as_ref().expect("it violates").violation;
-            let is_explained =
-                !explain::proof(&replayed.film, violation).is_empty() || violation.nodes.is_empty();
+            let is_explained = !replayed.film.proof(violation).is_empty() || violation.nodes.is_empty();
             assert!(is_explained, "{name}: {violation}");
         }
     }
@@ -69,10 +66,10 @@ fn without_any_one_fault_or_node_of_the_small_run_nothing_shows() {
     let shows = |plan: &Plan| weakness.explains(&entry.run(plan.clone(), &settings).expect("it can be run"));
     let plan = (1..500).map(with_chaff).find(shows).expect("the weakness is found");
     let scenario = Scenario::new(entry, settings, plan);
-    let shrunk = shrunk(&scenario);
+    let (shrunk, small) = shrunk(&scenario);
     assert!(shrunk.is_minimal);
     assert!(shrunk.after.faults < 4, "{:?}", shrunk.after);
-    let shows = |plan: Plan| weakness.explains(&entry.run(plan, &shrunk.settings).expect("it can be run"));
+    let shows = |plan: Plan| weakness.explains(&entry.run(plan, &small.settings).expect("it can be run"));
     assert!(shows(shrunk.plan.clone()));
     for place in 0..shrunk.plan.faults.faults.len() {
         let mut without = shrunk.plan.clone();

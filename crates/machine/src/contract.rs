@@ -172,6 +172,18 @@ pub struct Needs {
     pub wall_clock: bool,
 }
 
+impl Needs {
+    /// No assumption at all.
+    pub const NONE: Needs = Needs {
+        fifo: false,
+        reliable: false,
+        bounded_delay: false,
+        bounded_drift: false,
+        stable_storage: false,
+        wall_clock: false,
+    };
+}
+
 /// A machine's state as names and values, for the lab and for status pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {

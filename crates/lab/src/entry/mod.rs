@@ -6,19 +6,16 @@
 
 mod about;
 mod adaptor;
-mod ensemble;
 mod experiment;
 mod family;
 mod parameter;
 mod sample;
 mod settings;
-mod shelf;
 mod trial;
 mod weakness;
 
 pub use about::{About, Cost, Figure, Property};
 pub use adaptor::{Entry, Mechanism};
-pub use ensemble::{Ensemble, Invariant, Nodes, Staged};
 pub use experiment::{Expected, Experiment, Row, Tolerance, Value};
 pub use family::Family;
 pub use parameter::{Domain, Parameter};
@@ -26,3 +23,5 @@ pub use sample::{Measured, Sample};
 pub use settings::{SettingError, Settings};
 pub use trial::Trial;
 pub use weakness::{Origin, Weakness, nothing_more};
+
+pub use synod_sim::{Ensemble, Invariant, Nodes, Staged};

@@ -167,8 +167,7 @@ impl Broken {
         let settings = self.entry.settings().showing(self.weakness);
         let plan = self.entry.plan(run.seed, &settings);
         let scenario = Scenario::new(self.entry, settings, plan);
-        let Some(shrunk) = shrink::shrunk(&scenario, interrupt)? else { return Ok(None) };
-        let small = Scenario::new(self.entry, shrunk.settings.clone(), shrunk.plan.clone());
+        let Some((shrunk, small)) = shrink::shrunk(&scenario, interrupt)? else { return Ok(None) };
         shrink::told(&small, &shrunk, arguments.lines, arguments.ascii).map(Some)
     }
 

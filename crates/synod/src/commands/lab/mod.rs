@@ -9,6 +9,7 @@ mod diff;
 mod hunt;
 mod list;
 mod measure;
+mod new;
 mod progress;
 mod replay;
 mod run;
@@ -60,6 +61,8 @@ enum Command {
     Diff(diff::Arguments),
     /// Measure, and hold the figures against the literature
     Measure(measure::Arguments),
+    /// Write a project of your own: a machine, a client, a bug to find
+    New(new::Arguments),
 }
 
 /// Runs the command.
@@ -74,5 +77,6 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Shrink(arguments) => shrink::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),
         Command::Measure(arguments) => measure::run(arguments),
+        Command::New(arguments) => new::run(arguments),
     }
 }

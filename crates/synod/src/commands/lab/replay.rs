@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use synod_lab::replay::{Look, Replayed};
 use synod_lab::scenario::Scenario;
-use synod_lab::{diff, explain, report};
+use synod_lab::{diff, report};
 use synod_sim::Diagram;
 
 use super::scene;
@@ -149,7 +149,7 @@ fn shown(arguments: &Arguments, scenario: &Scenario, replayed: &Replayed) -> Str
     text += &format!("\n{picture}\n");
     text += &match &run.found {
         Some(found) => {
-            let proof = explain::proof(film, &found.violation);
+            let proof = film.proof(&found.violation);
             report::violation(run, found, scenario.plan.nodes)
                 + &proof.iter().map(|event| report::fold(&format!("    {event}"), 8)).collect::<String>()
         }

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use synod_lab::replay::Look;
 use synod_lab::report;
 use synod_lab::scenario::Scenario;
 use synod_lab::shrink::{Shrunk, TRIES_MAX, shrink};
-use synod_lab::{explain, replay::Look};
 use synod_sim::Diagram;
 
 use super::progress::{Interrupt, Progress};
@@ -43,12 +43,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let scenario = scene::read(&arguments.file)?;
     let interrupt = Interrupt::listen();
-    let Some(shrunk) = shrunk(&scenario, &interrupt)? else {
+    let Some((shrunk, small)) = shrunk(&scenario, &interrupt)? else {
         note(format_args!("Note: in this build the run violates nothing"));
         return Ok(Exit::Partial);
     };
-    let mut small = Scenario::new(scenario.entry, shrunk.settings.clone(), shrunk.plan.clone());
-    small.properties.clone_from(&scenario.properties);
     let (text, small) = told(&small, &shrunk, arguments.lines, arguments.ascii)?;
     let out = arguments.out.clone().unwrap_or_else(|| beside(&arguments.file));
     std::fs::write(&out, small.to_string())
@@ -59,9 +57,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 }
 
 /// Shrinks with progress.
-pub fn shrunk(scenario: &Scenario, interrupt: &Interrupt) -> Result<Option<Shrunk>, Failure> {
+pub fn shrunk(scenario: &Scenario, interrupt: &Interrupt) -> Result<Option<(Shrunk, Scenario)>, Failure> {
     let mut progress = Progress::new(&format!("shrink {}", scenario.entry.name()), TRIES_MAX, None);
-    let shrunk = shrink(scenario.entry, &scenario.settings, &scenario.plan, &mut |tries, plan, run| {
+    let shrunk = shrink(scenario, &mut |tries, plan, run| {
         let faults = plan.faults.faults.len();
         progress.show(tries, &format!("{faults} faults, {} nodes, {} records", plan.nodes, run.records));
         !interrupt.came()
@@ -88,7 +86,7 @@ pub fn told(
     }
     text += &format!("\n{}\n", replayed.picture);
     if let Some(found) = &replayed.run.found {
-        text += &report::run::proof(found, &explain::proof(&replayed.film, &found.violation));
+        text += &report::run::proof(found, &replayed.film.proof(&found.violation));
     }
     Ok((text, small.clone().with_result(&replayed.run, replayed.marks)))
 }

@@ -5,14 +5,20 @@
 
 use std::collections::BTreeMap;
 
+use crate::{Film, Shot, Shown, Violation};
 use synod_machine::{NodeId, SendId};
-use synod_sim::{Film, Shot, Shown, Violation};
 
 /// Events that are told at most.
 const EVENTS_MAX: usize = 8;
 
-/// The events that prove a violation, a line each, in their order.
-pub fn proof(film: &Film, violation: &Violation) -> Vec<String> {
+impl Film {
+    /// The events that prove a violation, a line each, in their order.
+    pub fn proof(&self, violation: &Violation) -> Vec<String> {
+        proof(self, violation)
+    }
+}
+
+fn proof(film: &Film, violation: &Violation) -> Vec<String> {
     let mut numbers = named(&violation.sentence);
     if numbers.is_empty() {
         numbers = violation.nodes.iter().filter_map(|node| last_of(film, *node)).collect();

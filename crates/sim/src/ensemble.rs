@@ -3,10 +3,9 @@
 //! An [`Ensemble`] says what differs from mechanism to mechanism. [`Staged`] makes a [`Subject`] of it: it keeps writes on a shelf, checks
 //! every invariant after every step, and counts how often. What needs a worker or a format of its own writes a `Subject` instead.
 
+use crate::shelf::Shelf;
+use crate::{Boot, Clients, Crash, Step, Stream, Subject, View, Violation};
 use synod_machine::{Machine, Never, NoWorker, NodeId, RequestId};
-use synod_sim::{Boot, Clients, Crash, Step, Stream, Subject, View, Violation};
-
-use super::shelf::Shelf;
 
 /// All nodes, as an ensemble's invariants see them.
 pub type Nodes<'a, E> = View<'a, Staged<E>>;

@@ -13,18 +13,18 @@ const HEAD_BYTES: usize = 16;
 
 /// Keeps every write of a run.
 #[derive(Debug)]
-pub(super) struct Shelf<W> {
+pub(crate) struct Shelf<W> {
     // Encoding borrows the subject; what is put on the shelf is seen by nothing but decoding.
     writes: RefCell<Vec<W>>,
 }
 
 impl<W: Clone> Shelf<W> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Shelf { writes: RefCell::new(Vec::new()) }
     }
 
     /// Appends the bytes that stand for a write.
-    pub(super) fn encode(&self, write: &W, bytes: usize, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, write: &W, bytes: usize, out: &mut Vec<u8>) {
         let mut writes = self.writes.borrow_mut();
         let number = writes.len() as u64;
         writes.push(write.clone());
@@ -34,7 +34,7 @@ impl<W: Clone> Shelf<W> {
     }
 
     /// The write from its bytes.
-    pub(super) fn decode(&self, bytes: &[u8]) -> Result<W, String> {
+    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<W, String> {
         let word = |at: usize| {
             let word = bytes.get(at..at + 8).and_then(|word| word.try_into().ok());
             word.map(u64::from_le_bytes)
