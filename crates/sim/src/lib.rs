@@ -17,7 +17,7 @@
 //! a thousand worlds at most, finds the bug, makes the run as small as it can be, draws it, and says which events prove it. Then it is cured by one
 //! line.
 //!
-//! ```
+//! ```no_run
 #![doc = include_str!("../template/main.rs")]
 //! ```
 //!

@@ -1,3 +1,5 @@
+//! A state machine of your own in simulated worlds: `cargo run` hunts, and explains what it finds.
+
 use std::process::ExitCode;
 use std::time::Duration;
 
