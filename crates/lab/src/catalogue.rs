@@ -43,50 +43,72 @@ pub fn experiment(name: &str) -> Result<(&'static dyn Entry, &'static Experiment
     })
 }
 
-/// A mechanism that is still to come.
+/// A row of the survey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Planned {
+pub struct Row {
     /// The survey's section.
     pub chapter: &'static str,
     /// Its family.
     pub family: Family,
-    /// The name that its entry will have.
+    /// Its name, which is also its entry's if no other is named.
     pub name: &'static str,
+    /// Other entries that show it.
+    pub shown_by: &'static [&'static str],
 }
 
-const fn to_come(chapter: &'static str, family: Family, name: &'static str) -> Planned {
-    Planned { chapter, family, name }
+impl Row {
+    /// The entry that shows it; none if it is still to come.
+    pub fn entry(&self) -> Option<&'static dyn Entry> {
+        let shows = |entry: &&'static dyn Entry| {
+            let name = entry.about().name;
+            name == self.name || self.shown_by.contains(&name)
+        };
+        ENTRIES.iter().copied().find(shows)
+    }
 }
 
-/// The rows of the survey that have no entry yet. A row leaves this table when its entry enters the catalogue; a test sees to it that none is in both
-/// or in neither.
-pub const PLANNED: &[Planned] = &[
-    to_come("2.1", Family::Clocks, "lamport-clock"),
-    to_come("2.2", Family::Clocks, "vector-clock"),
-    to_come("2.3", Family::Clocks, "matrix-clock"),
-    to_come("2", Family::Clocks, "hybrid-clock"),
-    to_come("3", Family::Snapshot, "chandy-lamport"),
-    to_come("3", Family::Snapshot, "lai-yang"),
-    to_come("1", Family::Consensus, "ben-or"),
-    to_come("4.2", Family::Consensus, "paxos"),
-    to_come("4.2", Family::Consensus, "multi-paxos"),
-    to_come("4.3", Family::Consensus, "raft"),
-    to_come("5.1", Family::Mutex, "token-ring"),
-    to_come("5.2", Family::Mutex, "ricart-agrawala"),
-    to_come("5.3", Family::Mutex, "maekawa"),
-    to_come("6.2", Family::Commit, "two-phase-commit"),
-    to_come("6.3", Family::Commit, "three-phase-commit"),
-    to_come("7.2", Family::Replication, "primary-backup"),
-    to_come("7.3", Family::Replication, "quorum"),
-    to_come("8.1", Family::Routing, "chord"),
-    to_come("8.2", Family::Routing, "hash-ring"),
-    to_come("9.1", Family::Failure, "heartbeat"),
-    to_come("9.1", Family::Failure, "phi-accrual"),
-    to_come("9.2", Family::Failure, "swim"),
-    to_come("10", Family::TimeSync, "ntp"),
-    to_come("10", Family::TimeSync, "cristian"),
-    to_come("11.1", Family::Rpc, "rpc"),
-    to_come("12", Family::Kerberos, "kerberos"),
-    to_come("14", Family::Gossip, "anti-entropy"),
-    to_come("14", Family::Gossip, "rumor"),
+/// The rows of the survey that no entry shows yet.
+pub fn to_come() -> impl Iterator<Item = Row> {
+    SURVEY.iter().copied().filter(|row| row.entry().is_none())
+}
+
+const fn row(
+    chapter: &'static str,
+    family: Family,
+    name: &'static str,
+    shown_by: &'static [&'static str],
+) -> Row {
+    Row { chapter, family, name, shown_by }
+}
+
+/// Every row of the survey, in the order of its chapters.
+pub const SURVEY: &[Row] = &[
+    row("1", Family::Consensus, "ben-or", &[]),
+    row("2.1", Family::Clocks, "lamport-clock", &["clocks"]),
+    row("2.2", Family::Clocks, "vector-clock", &["clocks"]),
+    row("2.3", Family::Clocks, "matrix-clock", &[]),
+    row("3", Family::Snapshot, "chandy-lamport", &[]),
+    row("3", Family::Snapshot, "lai-yang", &[]),
+    row("4.2", Family::Consensus, "paxos", &[]),
+    row("4.2", Family::Consensus, "multi-paxos", &[]),
+    row("4.3", Family::Consensus, "raft", &[]),
+    row("5", Family::Mutex, "central", &[]),
+    row("5.1", Family::Mutex, "token-ring", &[]),
+    row("5.2", Family::Mutex, "ricart-agrawala", &[]),
+    row("5.3", Family::Mutex, "maekawa", &[]),
+    row("6.2", Family::Commit, "two-phase-commit", &[]),
+    row("6.3", Family::Commit, "three-phase-commit", &[]),
+    row("7.2", Family::Replication, "primary-backup", &[]),
+    row("7.3", Family::Replication, "quorum", &["abd", "dynamo"]),
+    row("8.1", Family::Routing, "chord", &[]),
+    row("8.2", Family::Routing, "hash-ring", &[]),
+    row("9.1", Family::Failure, "heartbeat", &[]),
+    row("9.1", Family::Failure, "phi-accrual", &[]),
+    row("9.2", Family::Failure, "swim", &[]),
+    row("10", Family::TimeSync, "ntp", &[]),
+    row("10", Family::TimeSync, "cristian", &[]),
+    row("11.1", Family::Rpc, "rpc", &["call", "rpc-calls"]),
+    row("12", Family::Kerberos, "kerberos", &[]),
+    row("14", Family::Gossip, "anti-entropy", &["rumor"]),
+    row("14", Family::Gossip, "rumor", &[]),
 ];

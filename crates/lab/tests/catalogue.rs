@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use synod_lab::catalogue::{ENTRIES, entry, experiment, experiments};
+use synod_lab::catalogue::{ENTRIES, SURVEY, entry, experiment, experiments};
 use synod_lab::entry::{Entry, Origin, Trial};
 use synod_lab::hunt::{Campaign, Verdict};
 use synod_lab::replay::Look;
@@ -151,4 +151,20 @@ fn wrong_names_suggest_the_nearest() {
     assert_eq!(message, "no such mechanism: lamport-mutx; did you mean lamport-mutex?");
     let message = experiment("lamport-mutex-costs").err().expect("no such experiment");
     assert_eq!(message, "no such experiment: lamport-mutex-costs; did you mean lamport-mutex-cost?");
+}
+
+/// What is still to come is said, and nothing is said twice.
+#[test]
+fn every_row_of_the_survey_is_shown_or_to_come() {
+    let names: BTreeSet<&str> = SURVEY.iter().map(|row| row.name).collect();
+    assert_eq!(names.len(), SURVEY.len(), "a row stands twice");
+    for row in SURVEY {
+        match row.entry() {
+            Some(entry) => println!("{:<20} {}", row.name, entry.name()),
+            None => println!("{:<20} to come (section {})", row.name, row.chapter),
+        }
+        if let Some(entry) = row.entry().filter(|entry| entry.name() == row.name) {
+            assert_eq!(entry.about().family, row.family, "{}", row.name);
+        }
+    }
 }

@@ -5,18 +5,18 @@ use std::fmt::Write as _;
 use synod_machine::Needs;
 
 use super::{COLUMNS_MAX, fold};
-use crate::catalogue::Planned;
+use crate::catalogue::Row;
 use crate::entry::{About, Entry, Family, Origin, Parameter, Weakness};
 
 const NAME_CHARS: usize = 18;
 
 /// A list of entries, by family, and what is still to come.
-pub fn list(entries: &[&'static dyn Entry], planned: &[Planned]) -> String {
+pub fn list(entries: &[&'static dyn Entry], to_come: &[Row]) -> String {
     let mut text = String::new();
     for family in Family::ALL {
         let of_family: Vec<_> = entries.iter().filter(|entry| entry.about().family == family).collect();
-        let to_come: Vec<_> = planned.iter().filter(|planned| planned.family == family).collect();
-        if of_family.is_empty() && to_come.is_empty() {
+        let rows: Vec<_> = to_come.iter().filter(|row| row.family == family).collect();
+        if of_family.is_empty() && rows.is_empty() {
             continue;
         }
         let _ = writeln!(text, "{}{}", if text.is_empty() { "" } else { "\n" }, family.name());
@@ -28,8 +28,8 @@ pub fn list(entries: &[&'static dyn Entry], planned: &[Planned]) -> String {
             let properties: Vec<&str> = about.properties.iter().map(|property| property.name).collect();
             text += &row("", &format!("holds {}", properties.join(", ")));
         }
-        for planned in to_come {
-            text += &row(planned.name, &format!("(to come; section {})", planned.chapter));
+        for to_come in rows {
+            text += &row(to_come.name, &format!("(to come; section {})", to_come.chapter));
         }
     }
     text

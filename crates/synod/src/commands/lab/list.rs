@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use synod_lab::catalogue::{ENTRIES, PLANNED};
+use synod_lab::catalogue::{ENTRIES, to_come};
 use synod_lab::entry::{Entry, Family};
 use synod_lab::{report, suggest};
 
@@ -39,18 +39,18 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let of_family = |family: Family| arguments.family.is_none_or(|wanted| wanted == family);
     let entries: Vec<&'static dyn Entry> =
         ENTRIES.iter().copied().filter(|entry| of_family(entry.about().family)).collect();
-    let planned: Vec<_> = PLANNED.iter().copied().filter(|planned| of_family(planned.family)).collect();
+    let rows: Vec<_> = to_come().filter(|row| of_family(row.family)).collect();
     if arguments.json {
         let entries: Vec<_> = entries.iter().map(|entry| super::describe::document(*entry)).collect();
-        let planned = planned.iter().map(|planned| {
-            serde_json::json!({"name": planned.name, "family": planned.family.name(), "chapter": planned.chapter})
-        });
+        let rows = rows.iter().map(
+            |row| serde_json::json!({"name": row.name, "family": row.family.name(), "chapter": row.chapter}),
+        );
         let document = serde_json::json!({
-            "schema": "synod-lab-list/2", "mechanisms": entries, "to_come": planned.collect::<Vec<_>>(),
+            "schema": "synod-lab-list/2", "mechanisms": entries, "to_come": rows.collect::<Vec<_>>(),
         });
         writeln!(std::io::stdout().lock(), "{document}")?;
         return Ok(Exit::Fine);
     }
-    super::scene::print(&report::entry::list(&entries, &planned), arguments.ascii)?;
+    super::scene::print(&report::entry::list(&entries, &rows), arguments.ascii)?;
     Ok(Exit::Fine)
 }
