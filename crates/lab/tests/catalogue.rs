@@ -7,6 +7,7 @@ use synod_lab::entry::{Entry, Origin, Trial};
 use synod_lab::hunt::{Campaign, Verdict};
 use synod_lab::replay::Look;
 use synod_sim::Hunt;
+use synod_sim::explore::Explore;
 
 /// Runs of each entry's hunt here; the long campaign is made by hand.
 const RUNS: u64 = 30;
@@ -151,4 +152,21 @@ fn wrong_names_suggest_the_nearest() {
     assert_eq!(message, "no such mechanism: lamport-mutx; did you mean lamport-mutex?");
     let message = experiment("lamport-mutex-costs").err().expect("no such experiment");
     assert_eq!(message, "no such experiment: lamport-mutex-costs; did you mean lamport-mutex-cost?");
+}
+
+#[test]
+fn every_small_world_comes_out_as_it_says() {
+    for entry in ENTRIES {
+        let about = entry.about();
+        let mut names = BTreeSet::new();
+        for exploration in about.explorations {
+            let name = format!("{} {}", about.name, exploration.name);
+            assert!(names.insert(exploration.name), "two explorations are called {name}");
+            assert!(exploration.sentence.ends_with('.'), "{name}: {}", exploration.sentence);
+            let report = (exploration.run)(&exploration.settings(), &Explore::default(), &mut |_| {});
+            let found = report.violation().map(|found| found.property.as_str());
+            assert_eq!(found, exploration.violates, "{name}: {report}");
+            assert!(found.is_some() || report.exit_code() == 0, "{name}: {report}");
+        }
+    }
 }

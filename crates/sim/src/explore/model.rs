@@ -34,6 +34,11 @@ pub trait Model: Sync + Sized {
         if actions.is_empty() { End::Over } else { End::Open }
     }
 
+    /// What a reader of the verdict must know of the model.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A path in words, a line an action.
     fn tell(&self, path: &Path) -> Vec<String> {
         match path.walk(self) {

@@ -45,6 +45,8 @@ pub struct Report {
     pub reached: Vec<(String, Option<Path>)>,
     /// Each `always` and `eventually`.
     pub demanded: Vec<String>,
+    /// What must be known of the model: [`Model::remarks`](super::Model::remarks).
+    pub remarks: Vec<String>,
 }
 
 /// Whether everything holds.
@@ -119,6 +121,7 @@ impl fmt::Display for Report {
             bytes(set_bytes),
         )?;
         writeln!(f, "{} where the run is over, {} cut by a bound", grouped(over), grouped(cut))?;
+        self.remarks.iter().try_for_each(|remark| writeln!(f, "  note     {remark}"))?;
         for (name, path) in &self.reached {
             match path {
                 Some(path) => writeln!(f, "  reached  {name}, after {} steps", path.steps())?,

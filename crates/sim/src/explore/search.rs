@@ -257,7 +257,8 @@ impl<'m, M: Model> Search<'m, M> {
             },
         };
         let elapsed = std::time::Duration::ZERO;
-        Report { counts: self.counts, elapsed, verdict, reached, demanded }
+        let remarks = self.model.remarks();
+        Report { counts: self.counts, elapsed, verdict, reached, demanded, remarks }
     }
 
     fn vacuous(&self, reached: &[(String, Option<Path>)]) -> Option<String> {

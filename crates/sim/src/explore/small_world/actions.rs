@@ -103,7 +103,7 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
             }
             return;
         }
-        if of.asked < self.commands[node].len() {
+        if self.commands[node].get(of.asked).is_some_and(|next| of.answered || !next.waits) {
             add(What::Command);
         }
         (1..=of.unsynced.len()).for_each(|count| add(What::Sync(count)));

@@ -159,8 +159,8 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
             What::Wipe => format!("{id} CRASHES and its disk is lost"),
             What::Restart => format!("{id} restarts with {} writes", node.durable.len()),
             What::Command => {
-                let (request, command) = &self.commands[action.node][node.asked];
-                format!("{id} command {} {}", request.0, words::short(command))
+                let asked = &self.commands[action.node][node.asked];
+                format!("{id} command {} {}", asked.id.0, words::short(&asked.command))
             }
         }
     }

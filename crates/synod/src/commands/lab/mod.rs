@@ -3,6 +3,7 @@
 //! The commands here are thin: what a hunt is and what it means stands in `synod_lab`. Reports go to standard output, progress to standard error.
 
 mod break_it;
+mod explore;
 mod hunt;
 mod list;
 mod progress;
@@ -20,6 +21,7 @@ Examples:
   synod lab hunt database --runs 1000     a thousand seeds, each its own world
   synod lab replay 428                    one of them again, drawn as a diagram
   synod lab break database                prove that known bugs would be found
+  synod lab explore lamport-mutex         every order of events in a small world
   synod lab list                          what there is
 ";
 
@@ -42,6 +44,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Put known bugs back one by one, and see each found
     Break(break_it::Arguments),
+    /// See every state of a small world: every order of everything that can happen
+    Explore(explore::Arguments),
     /// List scenarios, what must hold in them, and their known bugs
     List(list::Arguments),
 }
@@ -52,6 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Hunt(arguments) => hunt::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Break(arguments) => break_it::run(arguments),
+        Command::Explore(arguments) => explore::run(arguments),
         Command::List(arguments) => list::run(arguments),
     }
 }

@@ -9,6 +9,7 @@ use super::workload::Workload;
 use crate::entry::{About, Cost, Family, Mechanism, Origin, Parameter, Property, Settings, Staged, Weakness};
 
 mod ensemble;
+mod explore;
 mod measure;
 
 use ensemble::Processes;
@@ -127,6 +128,7 @@ static ABOUT: About = About {
             ..Weakness::EMPTY
         },
     ],
+    explorations: &explore::EXPLORATIONS,
     experiments: &[measure::EXPERIMENT],
     must_exercise: &["note.mutex.entered", "mutex.waited"],
     ..About::EMPTY
