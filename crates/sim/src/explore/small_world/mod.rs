@@ -9,10 +9,11 @@ mod tell;
 mod view;
 
 use std::hash::Hash;
+use std::sync::Arc;
 
 use synod_machine::{Machine, Never, NodeId, RequestId};
 
-use super::{End, Explore, Model, Path, Property, Report};
+use super::{End, Explore, Footprint, Model, Path, Property, Report};
 pub use actions::{Action, What};
 pub use budgets::Budgets;
 use perform::Silent;
@@ -378,6 +379,19 @@ impl<M: Explorable, H: Remembers> Model for SmallWorld<M, H> {
 
     fn end(&self, state: &State<M, H>, actions: &[Action]) -> End {
         self.ended(state, actions)
+    }
+
+    fn has_footprints(&self) -> bool {
+        // Beyond a bound nothing is looked at, in whatever order it would have been reached.
+        self.within.is_none()
+    }
+
+    fn footprint(&self, state: &State<M, H>, action: &Action) -> Footprint {
+        self.footprint_of(state, *action)
+    }
+
+    fn touched(&self, before: &State<M, H>, after: &State<M, H>) -> u32 {
+        if Arc::ptr_eq(&before.memory, &after.memory) { 0 } else { 1 << actions::MEMORY }
     }
 
     fn remarks(&self) -> Vec<String> {

@@ -87,10 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     })
 }
 
-fn chosen(
-    entry: &'static dyn Entry,
-    arguments: &Arguments,
-) -> Result<Vec<&'static Exploration>, Failure> {
+fn chosen(entry: &'static dyn Entry, arguments: &Arguments) -> Result<Vec<&'static Exploration>, Failure> {
     let all = entry.about().explorations;
     if all.is_empty() {
         let name = entry.name();
@@ -117,7 +114,7 @@ fn settings_of(world: &Exploration, set: &[String]) -> Result<Settings, Failure>
 
 fn text(entry: &dyn Entry, world: &Exploration, settings: &Settings, report: &Report) -> String {
     let values: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let head = format!("explore {} {}: {}", entry.name(), world.name, values.join(" "));
+    let head = format!("explore {} {}: {}", entry.about().name, world.name, values.join(" "));
     let mark = match report.exit_code() {
         0 => "✓",
         1 => "✗",

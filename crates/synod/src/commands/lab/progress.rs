@@ -91,7 +91,10 @@ impl Progress {
     fn line_of_counts(&self, counts: &Counts, took: Duration) -> String {
         let speed = rate(counts.states as f64 / took.as_secs_f64().max(1e-9));
         let (states, waiting) = (number(counts.states), number(counts.waiting));
-        format!("{}  {states} states  {speed}/s  depth {}  {waiting} to look beyond", self.title, counts.depth)
+        format!(
+            "{}  {states} states  {speed}/s  depth {}  {waiting} to look beyond",
+            self.title, counts.depth
+        )
     }
 
     fn line(&self, done: u64, violations: usize, took: Duration) -> String {
