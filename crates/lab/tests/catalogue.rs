@@ -7,6 +7,7 @@ use synod_lab::entry::{Entry, Origin, Trial};
 use synod_lab::hunt::{Campaign, Verdict};
 use synod_lab::replay::Look;
 use synod_sim::Hunt;
+use synod_sim::explore::Explore;
 
 /// Runs of each entry's hunt here; the long campaign is made by hand.
 const RUNS: u64 = 30;
@@ -165,6 +166,23 @@ fn every_row_of_the_survey_is_shown_or_to_come() {
         }
         if let Some(entry) = row.entry().filter(|entry| entry.name() == row.name) {
             assert_eq!(entry.about().family, row.family, "{}", row.name);
+        }
+    }
+}
+
+#[test]
+fn every_small_world_comes_out_as_it_says() {
+    for entry in ENTRIES {
+        let about = entry.about();
+        let mut names = BTreeSet::new();
+        for exploration in about.explorations {
+            let name = format!("{} {}", about.name, exploration.name);
+            assert!(names.insert(exploration.name), "two explorations are called {name}");
+            assert!(exploration.sentence.ends_with('.'), "{name}: {}", exploration.sentence);
+            let report = (exploration.run)(&exploration.settings(), &Explore::default(), &mut |_| {});
+            let found = report.violation().map(|found| found.property.as_str());
+            assert_eq!(found, exploration.violates, "{name}: {report}");
+            assert!(found.is_some() || report.exit_code() == 0, "{name}: {report}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that is said about a mechanism, as one value.
 
-use super::{Experiment, Family, Parameter, Settings, Weakness};
+use super::{Experiment, Exploration, Family, Parameter, Settings, Weakness};
 
 /// What is said about a mechanism. Written as a `static` with `..About::EMPTY` for what there is none of.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,8 @@ pub struct About {
     pub figures: &'static [Figure],
     /// What breaks it, and known bugs that can be put back.
     pub weaknesses: &'static [Weakness],
+    /// Small worlds that are seen in full.
+    pub explorations: &'static [Exploration],
     /// What is measured.
     pub experiments: &'static [Experiment],
     /// Counts that a campaign of some size must have moved, or it proves nothing.
@@ -50,6 +52,7 @@ impl About {
         papers: &[],
         figures: &[],
         weaknesses: &[],
+        explorations: &[],
         experiments: &[],
         must_exercise: &[],
     };
@@ -63,6 +66,11 @@ impl About {
     /// The property of that name.
     pub fn property(&self, name: &str) -> Option<&'static Property> {
         self.properties.iter().find(|property| property.name == name)
+    }
+
+    /// The exploration of that name.
+    pub fn exploration(&self, name: &str) -> Option<&'static Exploration> {
+        self.explorations.iter().find(|exploration| exploration.name == name)
     }
 
     /// The weakness of that name.

@@ -7,6 +7,7 @@
 mod about;
 mod adaptor;
 mod experiment;
+mod exploration;
 mod family;
 mod parameter;
 mod sample;
@@ -17,6 +18,7 @@ mod weakness;
 pub use about::{About, Cost, Figure, Property};
 pub use adaptor::{Entry, Mechanism};
 pub use experiment::{Expected, Experiment, Row, Tolerance, Value};
+pub use exploration::Exploration;
 pub use family::Family;
 pub use parameter::{Domain, Parameter};
 pub use sample::{Measured, Sample};

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 
-use super::{FastHasher, Path};
+use super::{FastHasher, Footprint, Path};
 
 /// A system as states and the actions that lead from one to the next. It must be a function of its arguments: the same state has the same
 /// actions in the same order, and the same action leads to the same states.
@@ -32,6 +32,28 @@ pub trait Model: Sync + Sized {
     fn end(&self, state: &Self::State, actions: &[Self::Action]) -> End {
         let _ = state;
         if actions.is_empty() { End::Over } else { End::Open }
+    }
+
+    /// Whether actions have footprints, by which some orders of actions need not be taken.
+    fn has_footprints(&self) -> bool {
+        false
+    }
+
+    /// What `action` is in every state, and what it may read or change in this one.
+    fn footprint(&self, state: &Self::State, action: &Self::Action) -> Footprint {
+        let _ = (state, action);
+        Footprint { identity: 0, touches: Footprint::EVERYTHING }
+    }
+
+    /// What an action turned out to touch besides.
+    fn touched(&self, before: &Self::State, after: &Self::State) -> u32 {
+        let _ = (before, after);
+        0
+    }
+
+    /// What a reader of the verdict must know of the model.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// A path in words, a line an action.

@@ -5,10 +5,32 @@ use std::str::FromStr;
 
 use super::Model;
 
-/// A way through a model: the number of the initial state, then at each step the number of the successor, in the order in which the model
-/// gives them. Means the same for as long as the model is the same.
+/// A way through a model: the number of the initial state, then at each step the number of the action in the list of those that are possible, and which of the states it
+/// leads to. Means the same for as long as the model is the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(Vec<usize>);
+
+/// One step: which action, and which of its outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    pub(super) action: usize,
+    pub(super) outcome: usize,
+}
+
+const OUTCOME_BITS: u32 = 12;
+
+impl Way {
+    pub(super) fn ordinal(self) -> usize {
+        let Way { action, outcome } = self;
+        let fits = action.max(outcome) < 1 << OUTCOME_BITS;
+        assert!(fits, "a state with more than {action} actions, or one with {outcome} outcomes, is too much");
+        (action << OUTCOME_BITS) | outcome
+    }
+
+    fn of(ordinal: usize) -> Self {
+        Way { action: ordinal >> OUTCOME_BITS, outcome: ordinal & ((1 << OUTCOME_BITS) - 1) }
+    }
+}
 
 /// A path with what lies along it.
 #[derive(Clone, Debug)]
@@ -32,32 +54,35 @@ impl Path {
         self.0.len().saturating_sub(1)
     }
 
-    pub(super) fn ordinals(&self) -> &[usize] {
-        &self.0
+    /// The number of the initial state.
+    pub(super) fn first(&self) -> usize {
+        self.0[0]
+    }
+
+    pub(super) fn ways(&self) -> impl Iterator<Item = Way> {
+        self.0.iter().skip(1).map(|ordinal| Way::of(*ordinal))
     }
 
     /// Goes the way again. The error says where the model has no such way.
     pub fn walk<M: Model>(&self, model: &M) -> Result<Walk<M>, String> {
-        let lost = |step: usize, there: usize| {
-            format!("the path leads nowhere at step {step}: it takes successor {} of {there}", self.0[step])
+        let lost = |step: usize, what: &str, number: usize, of: usize| {
+            format!("the path leads nowhere at step {step}: it takes {what} {number} of {of}")
         };
-        let first = *self.0.first().ok_or("an empty path does not say where it begins")?;
         let initial = model.initial();
-        let state = initial.get(first).cloned().ok_or_else(|| lost(0, initial.len()))?;
+        let state = initial.get(self.first()).cloned();
+        let state = state.ok_or_else(|| lost(0, "initial state", self.first(), initial.len()))?;
         let mut walk: Walk<M> = Walk { states: vec![state], actions: Vec::new() };
-        let (mut actions, mut next) = (Vec::new(), Vec::new());
-        for (step, ordinal) in self.0.iter().enumerate().skip(1) {
-            let state = walk.states.last().expect("a walk has a beginning").clone();
-            actions.clear();
-            next.clear();
-            model.actions(&state, &mut actions);
-            let taken = actions.iter().find(|action| {
-                model.apply(&state, action, &mut next);
-                next.len() > *ordinal
-            });
-            let Some(action) = taken else { return Err(lost(step, next.len())) };
+        for (step, Way { action: number, outcome }) in (1..).zip(self.ways()) {
+            let state = walk.states.last().expect("a walk has a beginning");
+            let (mut actions, mut next) = (Vec::new(), Vec::new());
+            model.actions(state, &mut actions);
+            let action = actions.get(number).ok_or_else(|| lost(step, "action", number, actions.len()))?;
+            model.apply(state, action, &mut next);
+            if outcome >= next.len() {
+                return Err(lost(step, "outcome", outcome, next.len()));
+            }
             walk.actions.push(action.clone());
-            walk.states.push(next.swap_remove(*ordinal));
+            walk.states.push(next.swap_remove(outcome));
         }
         Ok(walk)
     }
@@ -65,8 +90,11 @@ impl Path {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let numbers: Vec<String> = self.0.iter().map(usize::to_string).collect();
-        f.write_str(&numbers.join("."))
+        write!(f, "{}", self.first())?;
+        self.ways().try_for_each(|Way { action, outcome }| match outcome {
+            0 => write!(f, ".{action}"),
+            _ => write!(f, ".{action}:{outcome}"),
+        })
     }
 }
 
@@ -74,14 +102,23 @@ impl FromStr for Path {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |part: &str| format!("expected a path like `0.3.1:2`, found `{part}` in it");
         let number = |part: &str| {
-            part.parse().map_err(|_| format!("expected a path like `0.3.1.2`, found `{part}` in it"))
+            let number = part.parse::<usize>().ok().filter(|number| *number < 1 << OUTCOME_BITS);
+            number.ok_or_else(|| wrong(part))
         };
-        let numbers: Vec<usize> =
-            text.split('.').take(STEPS_MAX + 1).map(number).collect::<Result<_, _>>()?;
-        if numbers.len() > STEPS_MAX {
-            return Err(format!("a path has at most {STEPS_MAX} steps"));
+        let way = |part: &str| -> Result<usize, String> {
+            let (action, outcome) = part.split_once(':').unwrap_or((part, "0"));
+            Ok(Way { action: number(action)?, outcome: number(outcome)? }.ordinal())
+        };
+        let mut parts = text.split('.');
+        let mut ordinals = vec![number(parts.next().unwrap_or_default())?];
+        for part in parts {
+            ordinals.push(way(part)?);
+            if ordinals.len() > STEPS_MAX {
+                return Err(format!("a path has at most {STEPS_MAX} steps"));
+            }
         }
-        Ok(Path(numbers))
+        Ok(Path(ordinals))
     }
 }

@@ -12,6 +12,8 @@ pub struct Counts {
     pub states: u64,
     /// Ways from a state to a state, the initial ones included.
     pub transitions: u64,
+    /// Ways that were not gone, because the same actions in another order lead to the same state.
+    pub asleep: u64,
     /// Steps from an initial state to the farthest one.
     pub depth: u32,
     /// Of the states, those where the run is over.
@@ -45,6 +47,8 @@ pub struct Report {
     pub reached: Vec<(String, Option<Path>)>,
     /// Each `always` and `eventually`.
     pub demanded: Vec<String>,
+    /// What must be known of the model: [`Model::remarks`](super::Model::remarks).
+    pub remarks: Vec<String>,
 }
 
 /// Whether everything holds.
@@ -108,7 +112,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { states, transitions, depth, over, cut, set_bytes, .. } = self.counts;
+        let Counts { states, transitions, asleep, depth, over, cut, set_bytes, .. } = self.counts;
         let seconds = self.elapsed.as_secs_f64();
         writeln!(
             f,
@@ -118,7 +122,9 @@ impl fmt::Display for Report {
             grouped((states as f64 / seconds.max(1e-9)) as u64),
             bytes(set_bytes),
         )?;
-        writeln!(f, "{} where the run is over, {} cut by a bound", grouped(over), grouped(cut))?;
+        let (over, cut, asleep) = (grouped(over), grouped(cut), grouped(asleep));
+        writeln!(f, "{over} where the run is over, {cut} cut by a bound, {asleep} transitions left out")?;
+        self.remarks.iter().try_for_each(|remark| writeln!(f, "  note     {remark}"))?;
         for (name, path) in &self.reached {
             match path {
                 Some(path) => writeln!(f, "  reached  {name}, after {} steps", path.steps())?,

@@ -9,25 +9,29 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::footprint::{self, Asleep, Before};
 use super::model::Demand;
+use super::path::Way;
 use super::report::grouped;
-use super::seen::{Link, ROOT, SHARDS, Seen, Shard, StateId, shard_of};
-use super::{Counterexample, Counts, End, Model, Path, Report, Verdict};
+use super::seen::{Known, Link, ROOT, SHARDS, Seen, Shard, StateId, shard_of};
+use super::{Counterexample, Counts, End, Footprint, Model, Path, Report, Verdict};
 
 /// How to explore.
 #[derive(Clone, Copy, Debug)]
 pub struct Explore {
     /// Threads; 0 is as many as the machine has cores.
     pub threads: usize,
-    /// The exploration ends without a verdict beyond so many states. What they take: 19 to 30 bytes each, and those of one level in full.
+    /// The exploration ends without a verdict beyond so many states. What they take: 19 to 40 bytes each, and those of one level in full.
     pub states_max: u64,
     /// Nothing farther from the beginning is looked at.
     pub depth_max: u32,
+    /// Leaves out orders of actions that come to the same, if the model says which ([`Model::has_footprints`]). No state is left out.
+    pub reduce: bool,
 }
 
 impl Default for Explore {
     fn default() -> Self {
-        Explore { threads: 0, states_max: 100_000_000, depth_max: u32::MAX }
+        Explore { threads: 0, states_max: 100_000_000, depth_max: u32::MAX, reduce: true }
     }
 }
 
@@ -51,7 +55,7 @@ impl Explore {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let mut search = Search::new(model, threads);
+        let mut search = Search::new(model, threads, self.reduce && model.has_footprints());
         search.begin();
         let bound = search.levels(self, progress);
         Report { elapsed: begin.elapsed(), ..search.report(bound) }
@@ -62,14 +66,15 @@ impl Explore {
 struct Item<S> {
     state: S,
     id: StateId,
+    asleep: Asleep,
 }
 
 /// A successor that may be new.
 struct Candidate<S> {
-    chunk: usize,
     fingerprint: u64,
     link: Link,
     state: S,
+    asleep: Asleep,
 }
 
 type Chunk<S> = Vec<Item<S>>;
@@ -77,6 +82,7 @@ type Chunk<S> = Vec<Item<S>>;
 struct Search<'m, M: Model> {
     model: &'m M,
     threads: usize,
+    reduces: bool,
     seen: Seen,
     /// What was found at the next level, by shards.
     next: Vec<Vec<Chunk<M::State>>>,
@@ -103,11 +109,12 @@ struct Violation {
 }
 
 impl<'m, M: Model> Search<'m, M> {
-    fn new(model: &'m M, threads: usize) -> Self {
+    fn new(model: &'m M, threads: usize, reduces: bool) -> Self {
         Search {
             model,
             threads,
-            seen: Seen::new(),
+            reduces,
+            seen: Seen::new(reduces),
             next: (0..SHARDS).map(|_| Vec::new()).collect(),
             violation: None,
             reached: vec![None; model.properties().len()],
@@ -120,7 +127,8 @@ impl<'m, M: Model> Search<'m, M> {
         for (ordinal, state) in self.model.initial().into_iter().enumerate() {
             let fingerprint = self.model.fingerprint(&state);
             self.counts.transitions += 1;
-            self.admit_here(&mut judged, (fingerprint, Link::new(ROOT, ordinal), state));
+            let (link, asleep) = (Link::new(ROOT, ordinal), Asleep::default());
+            self.admit_here(&mut judged, Candidate { fingerprint, link, state, asleep });
         }
         self.settle(judged);
     }
@@ -128,7 +136,7 @@ impl<'m, M: Model> Search<'m, M> {
     /// Goes level by level; gives the bound that ended it, if one did.
     fn levels(&mut self, explore: &Explore, progress: &mut dyn FnMut(&Counts)) -> Option<String> {
         loop {
-            let mut level: Vec<Chunk<M::State>> = self.next.iter_mut().flat_map(std::mem::take).collect();
+            let level: Vec<Chunk<M::State>> = self.next.iter_mut().flat_map(std::mem::take).collect();
             if level.is_empty() || self.violation.is_some() {
                 return None;
             }
@@ -136,8 +144,13 @@ impl<'m, M: Model> Search<'m, M> {
                 return Some(format!("looked at all states up to depth {}", self.counts.depth));
             }
             self.counts.depth += 1;
-            while !level.is_empty() {
-                let round: Vec<_> = level.drain(..level.len().min(ROUND_CHUNKS)).collect();
+            self.seen.begin_level();
+            let mut level = level.into_iter();
+            loop {
+                let round: Vec<_> = level.by_ref().take(ROUND_CHUNKS).collect();
+                if round.is_empty() {
+                    break;
+                }
                 let judged = match self.threads == 1 || round.len() < PARALLEL_CHUNKS_MIN {
                     true => self.round_alone(round),
                     false => self.round_together(round),
@@ -159,12 +172,15 @@ impl<'m, M: Model> Search<'m, M> {
     }
 
     fn round_alone(&mut self, round: Vec<Chunk<M::State>>) -> Judged {
-        let mut expansion = Expansion::new(self.model, self.counts.depth);
+        let mut expansion = Expansion::new(self.model, self.counts.depth, self.reduces);
         let mut judged = self.judged();
         for chunk in round {
             for item in chunk {
-                expansion.expand(&item, |fingerprint, link, state| {
-                    self.admit_here(&mut judged, (fingerprint, link, state));
+                expansion.expand(&item, |fingerprint, link, state, before, footprint| {
+                    if self.seen.shards[shard_of(fingerprint)].look(fingerprint) != Known::Old {
+                        let asleep = before.after(footprint);
+                        self.admit_here(&mut judged, Candidate { fingerprint, link, state, asleep });
+                    }
                 });
             }
         }
@@ -174,12 +190,13 @@ impl<'m, M: Model> Search<'m, M> {
 
     /// Two phases with a barrier after each: look, while nobody writes to the set; then write, each thread to its own shards.
     fn round_together(&mut self, round: Vec<Chunk<M::State>>) -> Judged {
-        let (model, depth, seen) = (self.model, self.counts.depth, &self.seen);
+        let (model, depth, seen, reduces) = (self.model, self.counts.depth, &self.seen, self.reduces);
         let chunks: Vec<Mutex<Chunk<M::State>>> = round.into_iter().map(Mutex::new).collect();
         let taken = AtomicUsize::new(0);
-        let looked = on_threads(self.threads, |_| look(model, depth, seen, &chunks, &taken));
+        let looked =
+            on_threads(self.threads, || look(Expansion::new(model, depth, reduces), seen, &chunks, &taken));
         // By thread and shard, to be by shard and thread.
-        let mut by_shard: Vec<Vec<Vec<Candidate<M::State>>>> = (0..SHARDS).map(|_| Vec::new()).collect();
+        let mut by_shard: Vec<Vec<Numbered<M::State>>> = (0..SHARDS).map(|_| Vec::new()).collect();
         let mut all = self.judged();
         for (expansion, found) in looked {
             self.add(expansion, &mut all);
@@ -189,14 +206,13 @@ impl<'m, M: Model> Search<'m, M> {
         let shards = self.seen.shards.iter_mut().zip(&mut self.next).zip(by_shard);
         let work: Vec<_> = shards.map(|((shard, next), found)| Mutex::new((shard, next, found))).collect();
         let taken = AtomicUsize::new(0);
-        let judged = on_threads(self.threads, |_| {
+        let judged = on_threads(self.threads, || {
             let mut judged = Judged::beyond(reached);
             while let Some(work) = work.get(taken.fetch_add(1, Ordering::Relaxed)) {
                 let mut work = work.lock().expect("no thread panicked with it");
                 let (shard, next, found) = &mut *work;
                 for candidate in in_order(std::mem::take(found)) {
-                    let Candidate { fingerprint, link, state, .. } = candidate;
-                    admit(model, depth, shard, next, &mut judged, (fingerprint, link, state));
+                    admit(model, depth, shard, next, &mut judged, candidate);
                 }
             }
             judged
@@ -205,8 +221,8 @@ impl<'m, M: Model> Search<'m, M> {
         all
     }
 
-    fn admit_here(&mut self, judged: &mut Judged, found: (u64, Link, M::State)) {
-        let place = shard_of(found.0);
+    fn admit_here(&mut self, judged: &mut Judged, found: Candidate<M::State>) {
+        let place = shard_of(found.fingerprint);
         let (shard, next) = (&mut self.seen.shards[place], &mut self.next[place]);
         admit(self.model, self.counts.depth, shard, next, judged, found);
     }
@@ -217,6 +233,7 @@ impl<'m, M: Model> Search<'m, M> {
 
     fn add(&mut self, expansion: Expansion<'_, M>, judged: &mut Judged) {
         self.counts.transitions += expansion.transitions;
+        self.counts.asleep += expansion.asleep;
         self.counts.over += expansion.over;
         self.counts.cut += expansion.cut;
         expansion.violation.into_iter().for_each(|violation| judged.violated(violation));
@@ -231,6 +248,7 @@ impl<'m, M: Model> Search<'m, M> {
         }
         self.counts.states = self.seen.len();
         self.counts.set_bytes = self.seen.bytes();
+        self.counts.waiting = self.next.iter().flatten().map(|chunk| chunk.len() as u64).sum();
     }
 
     fn report(self, bound: Option<String>) -> Report {
@@ -257,7 +275,8 @@ impl<'m, M: Model> Search<'m, M> {
             },
         };
         let elapsed = std::time::Duration::ZERO;
-        Report { counts: self.counts, elapsed, verdict, reached, demanded }
+        let remarks = self.model.remarks();
+        Report { counts: self.counts, elapsed, verdict, reached, demanded, remarks }
     }
 
     fn vacuous(&self, reached: &[(String, Option<Path>)]) -> Option<String> {
@@ -321,22 +340,41 @@ struct Expansion<'m, M: Model> {
     model: &'m M,
     /// Of the successors.
     depth: u32,
+    reduces: bool,
     actions: Vec<M::Action>,
     successors: Vec<M::State>,
+    before: Before,
     transitions: u64,
+    asleep: u64,
     over: u64,
     cut: u64,
     violation: Option<Violation>,
 }
 
 impl<'m, M: Model> Expansion<'m, M> {
-    fn new(model: &'m M, depth: u32) -> Self {
-        let (actions, successors) = (Vec::new(), Vec::new());
-        Expansion { model, depth, actions, successors, transitions: 0, over: 0, cut: 0, violation: None }
+    fn new(model: &'m M, depth: u32, reduces: bool) -> Self {
+        Expansion {
+            model,
+            depth,
+            reduces,
+            actions: Vec::new(),
+            successors: Vec::new(),
+            before: Before::default(),
+            transitions: 0,
+            asleep: 0,
+            over: 0,
+            cut: 0,
+            violation: None,
+        }
     }
 
-    fn expand(&mut self, item: &Item<M::State>, mut each: impl FnMut(u64, Link, M::State)) {
-        let (model, Item { state, id }) = (self.model, item);
+    /// Hands each successor to `each`, with what is needed to say what is asleep in it.
+    fn expand(
+        &mut self,
+        item: &Item<M::State>,
+        mut each: impl FnMut(u64, Link, M::State, &Before, Footprint),
+    ) {
+        let (model, Item { state, id, asleep }) = (self.model, item);
         self.actions.clear();
         model.actions(state, &mut self.actions);
         match model.end(state, &self.actions) {
@@ -347,15 +385,29 @@ impl<'m, M: Model> Expansion<'m, M> {
             }
             End::Cut => self.cut += 1,
         }
-        let mut ordinal = 0;
-        for action in &self.actions {
+        self.before.begin(asleep);
+        let mut footprint = Footprint { identity: 0, touches: Footprint::EVERYTHING };
+        for (number, action) in self.actions.iter().enumerate() {
+            if self.reduces {
+                footprint = model.footprint(state, action);
+                if asleep.contains(footprint.identity) {
+                    self.asleep += 1;
+                    continue;
+                }
+            }
             model.apply(state, action, &mut self.successors);
-            for successor in self.successors.drain(..) {
-                each(model.fingerprint(&successor), Link::new(*id, ordinal), successor);
-                ordinal += 1;
+            if self.reduces {
+                footprint = footprint::full(model, footprint, state, &self.successors);
+            }
+            self.transitions += self.successors.len() as u64;
+            for (outcome, successor) in self.successors.drain(..).enumerate() {
+                let link = Link::new(*id, Way { action: number, outcome }.ordinal());
+                each(model.fingerprint(&successor), link, successor, &self.before, footprint);
+            }
+            if self.reduces {
+                self.before.taken(footprint);
             }
         }
-        self.transitions += ordinal as u64;
     }
 
     /// A state where the run is over.
@@ -373,25 +425,27 @@ impl<'m, M: Model> Expansion<'m, M> {
     }
 }
 
-/// One thread's share of looking: chunks, as long as there are any.
+/// Successors, each with the number of the chunk that it was found from, in the order of those.
+type Numbered<S> = Vec<(usize, Candidate<S>)>;
+
+/// One thread's share of looking: chunks, as long as there are any. Gives what it found by shards.
 fn look<'m, M: Model>(
-    model: &'m M,
-    depth: u32,
+    mut expansion: Expansion<'m, M>,
     seen: &Seen,
     chunks: &[Mutex<Chunk<M::State>>],
     taken: &AtomicUsize,
-) -> (Expansion<'m, M>, Vec<Vec<Candidate<M::State>>>) {
-    let mut expansion = Expansion::new(model, depth);
-    let mut found: Vec<Vec<Candidate<M::State>>> = (0..SHARDS).map(|_| Vec::new()).collect();
+) -> (Expansion<'m, M>, Vec<Numbered<M::State>>) {
+    let mut found: Vec<Numbered<M::State>> = (0..SHARDS).map(|_| Vec::new()).collect();
     loop {
         let number = taken.fetch_add(1, Ordering::Relaxed);
         let Some(chunk) = chunks.get(number) else { break };
         let chunk = std::mem::take(&mut *chunk.lock().expect("no thread panicked with it"));
         for item in chunk {
-            expansion.expand(&item, |fingerprint, link, state| {
+            expansion.expand(&item, |fingerprint, link, state, before, footprint| {
                 let shard = shard_of(fingerprint);
-                if !seen.shards[shard].contains(fingerprint) {
-                    found[shard].push(Candidate { chunk: number, fingerprint, link, state });
+                if seen.shards[shard].look(fingerprint) != Known::Old {
+                    let asleep = before.after(footprint);
+                    found[shard].push((number, Candidate { fingerprint, link, state, asleep }));
                 }
             });
         }
@@ -406,32 +460,40 @@ fn admit<M: Model>(
     shard: &mut Shard,
     next: &mut Vec<Chunk<M::State>>,
     judged: &mut Judged,
-    (fingerprint, link, state): (u64, Link, M::State),
+    found: Candidate<M::State>,
 ) {
-    let Some(id) = shard.insert(fingerprint, link) else { return };
+    let Candidate { fingerprint, link, state, asleep } = found;
+    let id = match shard.insert(fingerprint, link) {
+        Ok(id) => id,
+        Err(Known::Now(place)) => {
+            return next[place / CHUNK_STATES][place % CHUNK_STATES].asleep.intersect(&asleep);
+        }
+        Err(_) => return,
+    };
     judged.judge(model, depth, id, &state);
+    let item = Item { state, id, asleep };
     match next.last_mut() {
-        Some(chunk) if chunk.len() < CHUNK_STATES => chunk.push(Item { state, id }),
-        _ => next.push(vec![Item { state, id }]),
+        Some(chunk) if chunk.len() < CHUNK_STATES => chunk.push(item),
+        _ => next.push(vec![item]),
     }
 }
 
-/// What several threads found, each in the order of chunks, in the order of chunks.
-fn in_order<S>(found: Vec<Vec<Candidate<S>>>) -> impl Iterator<Item = Candidate<S>> {
+/// What several threads found, in the order of chunks.
+fn in_order<S>(found: Vec<Numbered<S>>) -> impl Iterator<Item = Candidate<S>> {
     let mut found: Vec<_> = found.into_iter().map(|found| found.into_iter().peekable()).collect();
     std::iter::from_fn(move || {
         let heads = found.iter_mut().enumerate();
-        let first = heads.filter_map(|(thread, found)| Some((found.peek()?.chunk, thread))).min()?;
-        found[first.1].next()
+        let (_, thread) = heads.filter_map(|(thread, found)| Some((found.peek()?.0, thread))).min()?;
+        found[thread].next().map(|(_, candidate)| candidate)
     })
 }
 
 /// Does the same on several threads, the calling one among them.
-fn on_threads<T: Send>(threads: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+fn on_threads<T: Send>(threads: usize, act: impl Fn() -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let act = &act;
-        let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || act(thread))).collect();
-        let mut results = vec![act(0)];
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(act)).collect();
+        let mut results = vec![act()];
         for other in others {
             results.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }

@@ -133,7 +133,19 @@ fn a_path_is_text_and_text_is_not_trusted() {
     assert_eq!(path.to_string().parse().as_ref(), Ok(path));
     let walk = |text: &str| text.parse::<Path>().and_then(|path| path.walk(&grid)).map(|walk| walk.states);
     assert_eq!(walk("0.0.1"), Ok(vec![(0, 0), (1, 0), (1, 1)]));
-    for text in ["", "0.x", "1", "0.2", "0.0.0.1.1.1", "-1", "0..1", "99999999999999999999"] {
+    for text in [
+        "",
+        "0.x",
+        "1",
+        "0.2",
+        "0.0:1",
+        "0.0.0.1.1.1",
+        "-1",
+        "0..1",
+        "0.1:",
+        "99999999999999999999",
+        "0.4096",
+    ] {
         assert!(walk(text).is_err(), "{text}");
     }
 }

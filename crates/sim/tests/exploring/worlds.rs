@@ -238,6 +238,20 @@ fn a_held_answer_is_observed_when_it_leaves() {
 }
 
 #[test]
+fn a_client_may_wait_for_its_answer() {
+    // The answer to a write leaves when the write is durable.
+    let asking = |world: SmallWorld<Puppet>| {
+        let world = world.sometimes("a message, and no write is durable", |view| {
+            view.under_way().count() == 1 && view.durable(N1).count() == 0
+        });
+        explore(&world).exit_code()
+    };
+    let first = || world(2).command(N1, Order::Write(vec![1]));
+    assert_eq!(asking(first().command(N1, Order::Send(vec![1]))), 0);
+    assert_eq!(asking(first().then(N1, Order::Send(vec![1]))), 2);
+}
+
+#[test]
 fn timers_fire_within_their_budget_or_when_nothing_else_can_happen() {
     let armed = || world(2).command(N1, Order::Send(vec![1])).command(N1, Order::Arm);
     let fired = |puppet: &Puppet| vec![puppet.fired];

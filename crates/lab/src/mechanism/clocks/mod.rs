@@ -178,6 +178,7 @@ static ABOUT: About = About {
             ..Weakness::EMPTY
         },
     ],
+    explorations: &[],
     experiments: &[measure::VECTOR, measure::HYBRID, measure::SIBLINGS],
     must_exercise: &["clocks.events", "clocks.pairs ordered", "clocks.pairs concurrent"],
 };

@@ -216,6 +216,7 @@ static ABOUT: About = About {
             ..Weakness::EMPTY
         },
     ],
+    explorations: &[],
     experiments: &[measure::RUMOR, measure::ANTI_ENTROPY],
     must_exercise: &[
         "client.writes",

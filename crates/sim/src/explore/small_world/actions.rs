@@ -1,7 +1,7 @@
 //! What can happen in a state of a small world.
 
-use super::super::End;
-use super::{Explorable, Remembers, SmallWorld, State};
+use super::super::{End, Footprint, fingerprint};
+use super::{Budgets, Explorable, Remembers, SmallWorld, State};
 
 /// Something that can happen. Places count in the order of the state it was listed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +34,15 @@ pub enum What {
     /// The next of its clients' commands reaches it.
     Command,
 }
+
+// Bits of footprints; those of nodes come first.
+const LOSSES: u32 = 16;
+const DUPLICATES: u32 = 17;
+const TIMEOUTS: u32 = 18;
+const CRASHES: u32 = 19;
+const WIPES: u32 = 20;
+/// The memory of observations, in which their order may show.
+pub(super) const MEMORY: u32 = 21;
 
 impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
     pub(super) fn list(&self, state: &State<M, H>, actions: &mut Vec<Action>) {
@@ -103,7 +112,7 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
             }
             return;
         }
-        if of.asked < self.commands[node].len() {
+        if self.commands[node].get(of.asked).is_some_and(|next| of.answered || !next.waits) {
             add(What::Command);
         }
         (1..=of.unsynced.len()).for_each(|count| add(What::Sync(count)));
@@ -115,6 +124,30 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
         if left.wipes > 0 {
             add(What::Wipe);
         }
+    }
+
+    /// What an action touches: its node, and what it uses up. Two nodes meet only in messages, of which the order of sends does not matter to what is under way.
+    pub(super) fn footprint_of(&self, state: &State<M, H>, action: Action) -> Footprint {
+        let Action { node, what } = action;
+        let left = &state.left;
+        let budget = |left: u32, bit: u32| if left == Budgets::UNLIMITED { 0 } else { 1 << bit };
+        let message = |place: usize| state.network[place].hash;
+        let timer = |place: usize| fingerprint(&state.nodes[node].timers[place]);
+        let (kind, key, uses) = match what {
+            What::Deliver(place) => (0u8, message(place), 0),
+            What::Drop(place) => (1, message(place), budget(left.losses, LOSSES)),
+            What::Duplicate(place) => (2, message(place), budget(left.duplicates, DUPLICATES)),
+            // Whether a timer that waits can fire depends on everything.
+            What::Fire(place) if self.timers_wait => (3, timer(place), Footprint::EVERYTHING),
+            What::Fire(place) => (3, timer(place), budget(left.timeouts, TIMEOUTS)),
+            What::Sync(count) => (4, count as u64, 0),
+            What::Crash(kept) => (5, kept as u64, budget(left.crashes, CRASHES)),
+            What::Wipe => (6, 0, budget(left.wipes, WIPES)),
+            // Without restarts left, messages to nodes that are down are gone, and crashes leave nothing.
+            What::Restart => (7, 0, Footprint::EVERYTHING),
+            What::Command => (8, 0, 0),
+        };
+        Footprint { identity: fingerprint(&(node, kind, key)), touches: uses | 1 << node }
     }
 
     /// Whether nothing is under way that a timeout would have to be longer than.

@@ -9,10 +9,11 @@ mod tell;
 mod view;
 
 use std::hash::Hash;
+use std::sync::Arc;
 
 use synod_machine::{Machine, Never, NodeId, RequestId};
 
-use super::{End, Explore, Model, Path, Property, Report};
+use super::{End, Explore, Footprint, Model, Path, Property, Report};
 pub use actions::{Action, What};
 pub use budgets::Budgets;
 use perform::Silent;
@@ -99,6 +100,14 @@ pub enum Observation<'a, M: Machine> {
     },
 }
 
+/// What a client asks.
+struct Asked<M: Machine> {
+    id: RequestId,
+    command: M::Command,
+    /// For the answer to the one before.
+    waits: bool,
+}
+
 type Boot<M> = Box<dyn Fn(NodeId) -> M + Send + Sync>;
 type Observe<M, H> = Box<dyn Fn(&mut H, Observation<'_, M>) + Send + Sync>;
 type Within<M, H> = Box<dyn Fn(&View<'_, M, H>) -> bool + Send + Sync>;
@@ -140,7 +149,7 @@ pub struct SmallWorld<M: Explorable, H: Remembers = ()> {
     nodes: Vec<NodeId>,
     boot: Boot<M>,
     /// By node.
-    commands: Vec<Vec<(RequestId, M::Command)>>,
+    commands: Vec<Vec<Asked<M>>>,
     budgets: Budgets,
     fifo: bool,
     timers_wait: bool,
@@ -200,10 +209,22 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
     ///
     /// # Panics
     /// When the world has no such node.
-    pub fn command(mut self, node: NodeId, command: M::Command) -> Self {
+    pub fn command(self, node: NodeId, command: M::Command) -> Self {
+        self.asked(node, command, false)
+    }
+
+    /// The same, but not before the command listed before it at that node was answered.
+    ///
+    /// # Panics
+    /// When the world has no such node.
+    pub fn then(self, node: NodeId, command: M::Command) -> Self {
+        self.asked(node, command, true)
+    }
+
+    fn asked(mut self, node: NodeId, command: M::Command, waits: bool) -> Self {
         let id = RequestId(1 + self.commands.iter().map(|listed| listed.len() as u64).sum::<u64>());
         let place = self.index(node).unwrap_or_else(|| panic!("the world has no {node}"));
-        self.commands[place].push((id, command));
+        self.commands[place].push(Asked { id, command, waits });
         self
     }
 
@@ -358,6 +379,26 @@ impl<M: Explorable, H: Remembers> Model for SmallWorld<M, H> {
 
     fn end(&self, state: &State<M, H>, actions: &[Action]) -> End {
         self.ended(state, actions)
+    }
+
+    fn has_footprints(&self) -> bool {
+        // Beyond a bound nothing is looked at, in whatever order it would have been reached.
+        self.within.is_none()
+    }
+
+    fn footprint(&self, state: &State<M, H>, action: &Action) -> Footprint {
+        self.footprint_of(state, *action)
+    }
+
+    fn touched(&self, before: &State<M, H>, after: &State<M, H>) -> u32 {
+        if Arc::ptr_eq(&before.memory, &after.memory) { 0 } else { 1 << actions::MEMORY }
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.broken_needs()
+            .into_iter()
+            .map(|need| format!("this world breaks what the machine needs, {need}"))
+            .collect()
     }
 
     fn tell(&self, path: &Path) -> Vec<String> {

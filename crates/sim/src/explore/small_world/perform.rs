@@ -9,7 +9,7 @@ use synod_machine::{
 use super::budgets::spend;
 use super::script::{Entropy, Script};
 use super::state::{Envelope, Held, Memory, Node, State};
-use super::{Action, Explorable, Observation, Remembers, SmallWorld, What};
+use super::{Action, Asked, Explorable, Observation, Remembers, SmallWorld, What};
 use crate::panics::caught;
 
 /// Sees what happens while an action is performed. Searches do not look; pictures do.
@@ -117,8 +117,9 @@ impl<M: Explorable, H: Remembers, W: Watch<M>> Performance<'_, M, H, W> {
             }
             What::Sync(count) => self.sync(place, &mut node, count),
             What::Command => {
-                let (request, command) = &self.world.commands[place][node.asked];
+                let Asked { id: request, command, .. } = &self.world.commands[place][node.asked];
                 node.asked += 1;
+                node.answered = false;
                 self.observe(Observation::Command { node: id, id: *request, command });
                 let input = Input::Command { id: *request, command: command.clone() };
                 self.step(place, &mut node, input, None);
@@ -220,7 +221,7 @@ impl<M: Explorable, H: Remembers, W: Watch<M>> Performance<'_, M, H, W> {
         for (_, held) in ready {
             match held {
                 Held::Send { id, to, message } => self.depart(place, id, to, message),
-                Held::Reply { id, reply } => self.answer(place, id, &reply),
+                Held::Reply { id, reply } => self.answer(place, node, id, &reply),
             }
         }
         self.step(place, node, Input::Durable(durable), None);
@@ -267,7 +268,7 @@ impl<M: Explorable, H: Remembers, W: Watch<M>> Performance<'_, M, H, W> {
             }
             Effect::Reply { id, reply, after } => match holds(after) {
                 Some(ticket) => node.held.push((ticket, Held::Reply { id, reply })),
-                None => self.answer(place, id, &reply),
+                None => self.answer(place, node, id, &reply),
             },
             Effect::Emit(event) => {
                 self.observe(Observation::Event { node: self.world.nodes[place], event: &event });
@@ -292,7 +293,9 @@ impl<M: Explorable, H: Remembers, W: Watch<M>> Performance<'_, M, H, W> {
         }
     }
 
-    fn answer(&mut self, place: usize, id: RequestId, reply: &M::Reply) {
+    fn answer(&mut self, place: usize, node: &mut Node<M>, id: RequestId, reply: &M::Reply) {
+        let last = node.asked.checked_sub(1).map(|last| self.world.commands[place][last].id);
+        node.answered |= last == Some(id);
         self.observe(Observation::Reply { node: self.world.nodes[place], id, reply });
     }
 

@@ -37,11 +37,6 @@ impl Script {
     pub(super) fn options(&self) -> impl Iterator<Item = u32> {
         self.taken.iter().map(|(taken, _)| *taken)
     }
-
-    /// Goes the same way again.
-    pub(super) fn again(&mut self) {
-        self.at = 0;
-    }
 }
 
 impl Choices for &mut Script {

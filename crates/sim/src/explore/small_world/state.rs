@@ -105,6 +105,8 @@ pub(super) struct Node<M: Machine> {
     pub(super) next: Ticket,
     /// How many of the clients' commands have come.
     pub(super) asked: usize,
+    /// Whether the last of them was answered.
+    pub(super) answered: bool,
     /// How much entropy was drawn.
     pub(super) drawn: u64,
     pub(super) hash: u64,
@@ -146,6 +148,7 @@ impl<M: Machine + Clone> Clone for Node<M> {
             forgetting: self.forgetting.clone(),
             next: self.next,
             asked: self.asked,
+            answered: self.answered,
             drawn: self.drawn,
             hash: self.hash,
         }
@@ -164,6 +167,7 @@ impl<M: Explorable> Node<M> {
             forgetting: Vec::new(),
             next: Ticket(1),
             asked: 0,
+            answered: true,
             drawn: 0,
             hash: 0,
         }
@@ -182,7 +186,7 @@ impl<M: Explorable> Node<M> {
         self.unsynced.hash(&mut hasher);
         self.held.hash(&mut hasher);
         self.forgetting.hash(&mut hasher);
-        (self.next, self.asked, self.drawn).hash(&mut hasher);
+        (self.next, self.asked, self.answered, self.drawn).hash(&mut hasher);
         self.hash = hasher.finish();
     }
 

@@ -7,6 +7,7 @@ use synod_machine::{Fate, Machine, Mono, NodeId, Record, SendId};
 use super::perform::{Silent, Watch};
 use super::script::Script;
 use super::{Action, Explorable, Remembers, SmallWorld, State, What};
+use crate::explore::path::Way;
 use crate::explore::{Model, Path};
 use crate::{Diagram, Moment, words};
 
@@ -94,21 +95,19 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
         watch: &mut W,
         mut each: impl FnMut(Option<&State<M, H>>, Option<(&Action, Vec<u32>)>, &State<M, H>),
     ) -> Result<(), String> {
+        let lost = |step: usize| format!("the path leads nowhere at step {step}");
         let mut script = Script::default();
-        let [first, rest @ ..] = path.ordinals() else { return Ok(()) };
-        for _ in 0..*first {
+        for _ in 0..path.first() {
             self.start(&mut script, &mut Silent);
             if !script.advance() {
-                return Err(format!("the path begins in initial state {first}, which there is not"));
+                return Err(lost(0));
             }
         }
         let mut state = self.start(&mut script, watch);
         each(None, None, &state);
-        for (step, ordinal) in rest.iter().enumerate() {
-            watch.action(step as u64 + 1);
-            let (action, mut script) = self.way(&state, *ordinal).ok_or_else(|| {
-                format!("the path leads nowhere at step {}: there is no successor {ordinal}", step + 1)
-            })?;
+        for (step, way) in (1..).zip(path.ways()) {
+            watch.action(step as u64);
+            let (action, mut script) = self.way(&state, way).ok_or_else(|| lost(step))?;
             let next = self.perform(&state, action, &mut script, watch);
             each(Some(&state), Some((&action, script.options().collect())), &next);
             state = next;
@@ -116,26 +115,19 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
         Ok(())
     }
 
-    /// The action and the choices that lead to the successor of that number.
-    fn way(&self, state: &State<M, H>, ordinal: usize) -> Option<(Action, Script)> {
+    /// An action, and the choices that lead to one of its outcomes.
+    fn way(&self, state: &State<M, H>, way: Way) -> Option<(Action, Script)> {
         let mut actions = Vec::new();
         self.actions(state, &mut actions);
-        let mut left = ordinal;
-        for action in actions {
-            let mut script = Script::default();
-            loop {
-                self.perform(state, action, &mut script, &mut Silent);
-                if left == 0 {
-                    script.again();
-                    return Some((action, script));
-                }
-                left -= 1;
-                if !script.advance() {
-                    break;
-                }
+        let action = *actions.get(way.action)?;
+        let mut script = Script::default();
+        for _ in 0..way.outcome {
+            self.perform(state, action, &mut script, &mut Silent);
+            if !script.advance() {
+                return None;
             }
         }
-        None
+        Some((action, script))
     }
 
     fn line(&self, state: &State<M, H>, action: Action) -> String {
@@ -161,8 +153,8 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
             What::Wipe => format!("{id} CRASHES and its disk is lost"),
             What::Restart => format!("{id} restarts with {} writes", node.durable.len()),
             What::Command => {
-                let (request, command) = &self.commands[action.node][node.asked];
-                format!("{id} command {} {}", request.0, words::short(command))
+                let asked = &self.commands[action.node][node.asked];
+                format!("{id} command {} {}", asked.id.0, words::short(&asked.command))
             }
         }
     }

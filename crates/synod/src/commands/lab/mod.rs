@@ -6,6 +6,7 @@
 mod break_it;
 mod describe;
 mod diff;
+mod explore;
 mod hunt;
 mod list;
 mod measure;
@@ -27,6 +28,7 @@ Examples:
   synod lab run lamport-mutex             a short run, drawn as a diagram
   synod lab hunt database --runs 1000     a thousand seeds, each its own world
   synod lab break lamport-mutex           see it break, shrunk and explained
+  synod lab explore lamport-mutex         every order of events in a small world
   synod lab measure --all                 hold the numbers of the papers
 ";
 
@@ -53,6 +55,8 @@ enum Command {
     Hunt(hunt::Arguments),
     /// Show how a mechanism breaks: found, shrunk, explained
     Break(break_it::Arguments),
+    /// See every state of a small world: every order of everything that can happen
+    Explore(explore::Arguments),
     /// Make a saved run or a seed again
     Replay(replay::Arguments),
     /// Make a saved run as small as it can be
@@ -73,6 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Run(arguments) => run::run(arguments),
         Command::Hunt(arguments) => hunt::run(arguments),
         Command::Break(arguments) => break_it::run(arguments),
+        Command::Explore(arguments) => explore::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Shrink(arguments) => shrink::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),

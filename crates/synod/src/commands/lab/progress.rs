@@ -1,4 +1,4 @@
-//! How far a hunt is: a bar on a terminal, a line now and then elsewhere.
+//! How far a hunt or an exploration is: a bar on a terminal, a line now and then elsewhere.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use synod_lab::report::{number, rate};
+use synod_sim::explore::Counts;
 
 /// Nothing is shown before: what is done at once needs no bar.
 const QUIET: Duration = Duration::from_millis(500);
@@ -15,7 +16,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 const LINE: Duration = Duration::from_secs(10);
 const BAR_CHARS: usize = 12;
 
-/// Progress of one hunt, on standard error.
+/// Progress of one hunt or exploration, on standard error.
 pub struct Progress {
     title: String,
     runs: u64,
@@ -53,16 +54,28 @@ impl Progress {
 
     /// So many runs are done; `what` goes to the end of the line.
     pub fn show(&mut self, done: u64, what: &str) {
-        let took = self.took();
-        let pause = if self.is_terminal { REDRAW } else { LINE };
-        let due = self
-            .shown
-            .map_or(took >= if self.is_terminal { QUIET } else { LINE }, |at| at.elapsed() >= pause);
-        if !due {
-            return;
+        if self.due() {
+            let line = self.line(done, what, self.took());
+            self.draw(&line);
         }
+    }
+
+    /// So much of a small world was seen.
+    pub fn show_counts(&mut self, counts: &Counts) {
+        if self.due() {
+            let line = self.line_of_counts(counts, self.took());
+            self.draw(&line);
+        }
+    }
+
+    fn due(&self) -> bool {
+        let pause = if self.is_terminal { REDRAW } else { LINE };
+        let first = if self.is_terminal { QUIET } else { LINE };
+        self.shown.map_or(self.took() >= first, |at| at.elapsed() >= pause)
+    }
+
+    fn draw(&mut self, line: &str) {
         self.shown = Some(Instant::now());
-        let line = self.line(done, what, took);
         let mut out = std::io::stderr().lock();
         // That nobody looks is no reason to stop.
         let _ = match self.is_terminal {
@@ -78,6 +91,15 @@ impl Progress {
             let mut out = std::io::stderr().lock();
             let _ = write!(out, "\r\x1b[2K").and_then(|()| out.flush());
         }
+    }
+
+    fn line_of_counts(&self, counts: &Counts, took: Duration) -> String {
+        let speed = rate(counts.states as f64 / took.as_secs_f64().max(1e-9));
+        let (states, waiting) = (number(counts.states), number(counts.waiting));
+        format!(
+            "{}  {states} states  {speed}/s  depth {}  {waiting} to look beyond",
+            self.title, counts.depth
+        )
     }
 
     fn line(&self, done: u64, what: &str, took: Duration) -> String {
@@ -143,5 +165,8 @@ mod tests {
         progress.deadline = Some(Duration::from_secs(60));
         let line = progress.line(150, "violations 0", Duration::from_secs(30));
         assert_eq!(line, "hunt database  150  5.0/s  30 s left  violations 0");
+        let counts = Counts { states: 12_000_000, waiting: 345_678, depth: 40, ..Counts::default() };
+        let line = progress.line_of_counts(&counts, Duration::from_secs(10));
+        assert!(line.starts_with("hunt database  12,000,000 states") && line.chars().count() < 80, "{line}");
     }
 }

@@ -14,6 +14,8 @@ use crate::entry::{
     Tolerance, Value, Weakness,
 };
 
+mod explore;
+
 /// The entry.
 pub struct Lamport;
 
@@ -153,6 +155,7 @@ static ABOUT: About = About {
             ..Weakness::EMPTY
         },
     ],
+    explorations: &explore::EXPLORATIONS,
     experiments: &[Experiment {
         name: "lamport-mutex-cost",
         sentence: "Messages an entry and entries a second of processes that always ask, with messages of constant delay.",

@@ -174,6 +174,7 @@ static ABOUT: About = About {
             ..Weakness::EMPTY
         },
     ],
+    explorations: &[],
     experiments: &[measure::COST],
     must_exercise: &["snapshot.completed", "snapshot.messages caught in channels", "termination.detected"],
 };
