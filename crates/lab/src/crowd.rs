@@ -56,16 +56,17 @@ struct Seat<M: Machine> {
     timers: BTreeMap<M::Timer, u64>,
     next: Ticket,
     state: Attention,
-    /// What came while it was not attentive: deadlines, and messages, which it works off one by one.
-    overdue: Vec<(M::Timer, u64)>,
+    /// What it sent while it was blocked.
+    held: Vec<(NodeId, M::Message)>,
+    /// What came meanwhile, which it works off one by one.
     waiting: VecDeque<(NodeId, M::Message)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Attention {
     Up,
-    /// It does nothing; what comes waits.
-    Paused,
+    /// It neither sends nor receives.
+    Blocked,
     /// It is gone; what comes is lost.
     Down,
 }
@@ -83,8 +84,8 @@ enum What<M: Machine> {
         from: NodeId,
         message: M::Message,
     },
-    Pause,
-    Resume,
+    Block,
+    Unblock,
     /// The next message of a backlog.
     WorkOff,
     Crash,
@@ -116,7 +117,7 @@ impl<M: Machine> Crowd<M> {
             timers: BTreeMap::new(),
             next: Ticket(1),
             state: Attention::Up,
-            overdue: Vec::new(),
+            held: Vec::new(),
             waiting: VecDeque::new(),
         });
         Crowd {
@@ -133,7 +134,7 @@ impl<M: Machine> Crowd<M> {
         }
     }
 
-    /// How long a node takes for each message of the backlog that it finds after a pause.
+    /// How long a node takes for each message of the backlog that it finds when it is unblocked.
     #[must_use]
     pub fn handling(mut self, a_message: Duration) -> Self {
         self.handling = a_message;
@@ -147,11 +148,10 @@ impl<M: Machine> Crowd<M> {
         }
     }
 
-    /// From `at` on the node does nothing for so long. When it is back, deadlines that passed fire, in any order, before what waits is received: a
-    /// process that was not scheduled finds its timers expired and its messages unread.
-    pub fn pause(&mut self, node: NodeId, at: Duration, lasts: Duration) {
-        self.schedule(at, place(node), What::Pause);
-        self.schedule(at + lasts, place(node), What::Resume);
+    /// From `at` on the node neither sends nor receives for so long: what it sends leaves at the end, what comes waits. Its deadlines pass all the same.
+    pub fn block(&mut self, node: NodeId, at: Duration, lasts: Duration) {
+        self.schedule(at, place(node), What::Block);
+        self.schedule(at + lasts, place(node), What::Unblock);
     }
 
     /// At that time the node is gone.
@@ -186,7 +186,7 @@ impl<M: Machine> Crowd<M> {
         self.steps
     }
 
-    /// Every machine that is up or paused.
+    /// Every machine that is not gone.
     pub fn machines(&self) -> impl Iterator<Item = &M> {
         self.seats.iter().filter(|seat| seat.state != Attention::Down).map(|seat| &seat.machine)
     }
@@ -196,12 +196,11 @@ impl<M: Machine> Crowd<M> {
         match (due.what, seat.state) {
             (What::Crash, _) => seat.state = Attention::Down,
             (_, Attention::Down) => {}
-            (What::Pause, _) => seat.state = Attention::Paused,
-            (What::Resume, _) => self.resume(due.place, watch),
+            (What::Block, _) => seat.state = Attention::Blocked,
+            (What::Unblock, _) => self.unblock(due.place, watch),
             // What was armed anew or disarmed is void.
             (What::Fire(timer), _) if seat.timers.get(&timer) != Some(&due.number) => {}
-            (What::Fire(timer), Attention::Paused) => seat.overdue.push((timer, due.number)),
-            (What::Fire(timer), Attention::Up) => {
+            (What::Fire(timer), _) => {
                 seat.timers.remove(&timer);
                 self.step(due.place, Input::Fire(timer), watch);
             }
@@ -211,20 +210,14 @@ impl<M: Machine> Crowd<M> {
             }
             (What::Receive { from, message }, _) => seat.waiting.push_back((from, message)),
             (What::WorkOff, Attention::Up) => self.work_off(due.place, watch),
-            (What::WorkOff, Attention::Paused) => {}
+            (What::WorkOff, Attention::Blocked) => {}
         }
     }
 
-    fn resume(&mut self, place: usize, watch: &mut impl Watch<M>) {
+    fn unblock(&mut self, place: usize, watch: &mut impl Watch<M>) {
         self.seats[place].state = Attention::Up;
-        let mut overdue = std::mem::take(&mut self.seats[place].overdue);
-        while !overdue.is_empty() {
-            let next = self.network.below(overdue.len() as u64) as usize;
-            let (timer, number) = overdue.swap_remove(next);
-            if self.seats[place].timers.get(&timer) == Some(&number) {
-                self.seats[place].timers.remove(&timer);
-                self.step(place, Input::Fire(timer), watch);
-            }
+        for (to, message) in std::mem::take(&mut self.seats[place].held) {
+            self.send(place, to, message);
         }
         self.work_off(place, watch);
     }
@@ -265,10 +258,9 @@ impl<M: Machine> Crowd<M> {
         match effect {
             Effect::Send { to, message, .. } => {
                 watch.sent(self.now, from, to, &message);
-                let known = (1..=self.seats.len() as u64).contains(&to.0);
-                if known && !self.network.happens(self.loss) {
-                    let at = self.now + self.delay.draw(self.network.bits());
-                    self.schedule(at, self::place(to), What::Receive { from, message });
+                match self.seats[place].state {
+                    Attention::Blocked => self.seats[place].held.push((to, message)),
+                    Attention::Up | Attention::Down => self.send(place, to, message),
                 }
             }
             Effect::Arm { timer, least, most } => {
@@ -287,6 +279,14 @@ impl<M: Machine> Crowd<M> {
             | Effect::Forget { .. }
             | Effect::Work(_)
             | Effect::Note { .. } => {}
+        }
+    }
+
+    fn send(&mut self, from: usize, to: NodeId, message: M::Message) {
+        let is_known = (1..=self.seats.len() as u64).contains(&to.0);
+        if is_known && !self.network.happens(self.loss) {
+            let at = self.now + self.delay.draw(self.network.bits());
+            self.schedule(at, self::place(to), What::Receive { from: node(from), message });
         }
     }
 

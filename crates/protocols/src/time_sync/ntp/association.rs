@@ -2,11 +2,12 @@
 
 use synod_machine::NodeId;
 
+use super::clock::Oscillator;
 use super::config::{Config, power_of_two};
 use super::exchange::Exchange;
 use super::filter::{ClockFilter, Filtered, Sample};
 use super::selection::Candidate;
-use super::types::{Offset, Packet, STRATUM_MAX, Timestamp};
+use super::types::{Packet, STRATUM_MAX, Timestamp};
 
 /// One server, as a client sees it (the peer variables of RFC 5905, section 9.1).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,6 +74,7 @@ impl Association {
         &mut self,
         packet: &Packet,
         hardware: Timestamp,
+        oscillator: Oscillator,
         config: &Config,
         poll: i8,
     ) -> Result<bool, Refused> {
@@ -98,7 +100,7 @@ impl Association {
         };
         let delay = exchange.delay().seconds().max(config.resolution());
         let readings = power_of_two(packet.precision.clamp(-32, 0)) + config.resolution();
-        let dispersion = readings + config.drift((hardware - left).seconds());
+        let dispersion = readings + oscillator.error((hardware - left).seconds());
         self.filter.add(Sample {
             offset: exchange.offset(),
             delay,
@@ -107,15 +109,15 @@ impl Association {
             root_dispersion: packet.root_dispersion.as_secs_f64(),
             at: hardware,
         });
-        Ok(self.renew(hardware, config, poll))
+        Ok(self.renew(hardware, oscillator, config, poll))
     }
 
     /// The filter's output is used once, and only if it is newer than the last, and no spike.
-    fn renew(&mut self, now: Timestamp, config: &Config, poll: i8) -> bool {
-        let Some(new) = self.filter.output(now, config) else { return false };
-        let is_new = self
-            .filtered
-            .is_none_or(|last| new.at > last.at && !ClockFilter::is_spike(&last, &new, power_of_two(poll)));
+    fn renew(&mut self, now: Timestamp, oscillator: Oscillator, config: &Config, poll: i8) -> bool {
+        let Some(new) = self.filter.output(now, oscillator, config) else { return false };
+        let is_new = self.filtered.is_none_or(|last| {
+            new.at > last.at && !ClockFilter::is_spike(&last, &new, oscillator, power_of_two(poll))
+        });
         if is_new {
             self.filtered = Some(new);
         }
@@ -123,11 +125,11 @@ impl Association {
     }
 
     /// Distance to the reference clock at that time: half of the round trip, and all dispersions (section 11.1), in seconds.
-    fn root_distance(filtered: &Filtered, now: Timestamp, config: &Config) -> f64 {
+    fn root_distance(filtered: &Filtered, now: Timestamp, oscillator: Oscillator) -> f64 {
         (filtered.root_delay + filtered.delay) / 2.0
             + filtered.root_dispersion
             + filtered.dispersion
-            + config.drift((now - filtered.at).seconds())
+            + oscillator.error((now - filtered.at).seconds())
             + filtered.jitter
     }
 
@@ -138,23 +140,24 @@ impl Association {
         node: NodeId,
         me: NodeId,
         follows: Option<NodeId>,
-        correction: Offset,
+        correction: f64,
         now: Timestamp,
+        oscillator: Oscillator,
         config: &Config,
         poll: i8,
     ) -> Option<Candidate> {
         let filtered = self.filtered.as_ref().filter(|_| self.is_reachable())?;
         let is_synchronized = self.stratum > 0 && self.stratum < STRATUM_MAX;
         let is_loop = self.reference.is_some() && (self.reference == Some(me) || self.reference == follows);
-        let distance = Self::root_distance(filtered, now, config);
-        let distance_max = config.distance_max.as_secs_f64() + config.drift(power_of_two(poll));
+        let distance = Self::root_distance(filtered, now, oscillator);
+        let distance_max = config.distance_max.as_secs_f64() + oscillator.error(power_of_two(poll));
         if !is_synchronized || distance > distance_max || (is_loop && !config.flaws.ignore_loops) {
             return None;
         }
         Some(Candidate {
             node,
             stratum: self.stratum,
-            offset: (filtered.offset - correction).seconds(),
+            offset: filtered.offset_at(now, oscillator) - correction,
             distance,
             jitter: filtered.jitter,
         })

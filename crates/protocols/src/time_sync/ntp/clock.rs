@@ -4,10 +4,31 @@
 //! process began, and the monotonic time since) plus a *correction* that is the machine's own. The correction changes by a frequency, by a slew that dies
 //! away, and by steps. Nothing ticks: it is computed when it is asked for.
 //!
-//! What servers say is remembered against the hardware's time, which nobody steers. So it stays comparable through slews and steps, and its age
-//! costs exactly what an oscillator drifts that is let alone.
+//! What servers say is remembered against the hardware's time, which nobody steers. So it stays comparable through slews and steps, and what
+//! its age costs is known: the oscillator gains what was learned of it, and is wrong about that by no more than it can drift.
 
 use super::types::{Offset, Timestamp};
+
+/// What is known of the hardware's oscillator.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Oscillator {
+    /// Seconds that true time gains on it a second, as far as was learned.
+    pub frequency: f64,
+    /// The most that it drifts, in seconds a second (`PHI`).
+    pub phi: f64,
+}
+
+impl Oscillator {
+    /// What true time gains on it in so many seconds, as far as was learned.
+    pub fn gain(self, seconds: f64) -> f64 {
+        self.frequency * seconds
+    }
+
+    /// How wrong that may be: it drifts by at most phi, whatever was learned.
+    pub fn error(self, seconds: f64) -> f64 {
+        (self.phi + self.frequency.abs()) * seconds.max(0.0)
+    }
+}
 
 /// What is added to the hardware's time.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -90,9 +90,9 @@ impl Config {
         Ok(())
     }
 
-    /// The most that a clock drifts in so many seconds, in seconds.
-    pub(super) fn drift(&self, seconds: f64) -> f64 {
-        f64::from(self.phi_ppb) * 1e-9 * seconds.max(0.0)
+    /// The most that an oscillator drifts, in seconds a second.
+    pub(super) fn phi(&self) -> f64 {
+        f64::from(self.phi_ppb) * 1e-9
     }
 
     /// Half a step of the clock, both ways, in seconds.

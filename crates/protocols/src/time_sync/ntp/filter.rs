@@ -5,6 +5,7 @@
 
 use alloc::vec::Vec;
 
+use super::clock::Oscillator;
 use super::config::Config;
 use super::types::{Offset, Timestamp};
 
@@ -51,6 +52,13 @@ pub struct Filtered {
     pub at: Timestamp,
 }
 
+impl Filtered {
+    /// How far the server is ahead of the hardware's time then, in seconds.
+    pub fn offset_at(&self, now: Timestamp, oscillator: Oscillator) -> f64 {
+        self.offset.seconds() + oscillator.gain((now - self.at).seconds())
+    }
+}
+
 /// The register of one server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClockFilter {
@@ -73,9 +81,9 @@ impl ClockFilter {
     }
 
     /// What the samples say at that time.
-    pub fn output(&self, now: Timestamp, config: &Config) -> Option<Filtered> {
+    pub fn output(&self, now: Timestamp, oscillator: Oscillator, config: &Config) -> Option<Filtered> {
         let aged = |sample: &Sample| {
-            (sample.dispersion + config.drift((now - sample.at).seconds())).min(DISPERSION_MAX)
+            (sample.dispersion + oscillator.error((now - sample.at).seconds())).min(DISPERSION_MAX)
         };
         let mut order: Vec<&Sample> = self.samples.iter().collect();
         // Of equal delays the newer.
@@ -87,7 +95,8 @@ impl ClockFilter {
             dispersion += weight * order.get(stage).map_or(DISPERSION_MAX, |sample| aged(sample));
         }
         for sample in &order {
-            let difference = (sample.offset - best.offset).seconds();
+            let gained = oscillator.gain((best.at - sample.at).seconds());
+            let difference = (sample.offset - best.offset).seconds() + gained;
             squares += difference * difference;
         }
         let others = order.len().saturating_sub(1).max(1) as f64;
@@ -104,8 +113,9 @@ impl ClockFilter {
     }
 
     /// Whether an output differs so much from the last that it is taken for a popcorn spike, unless the last is older than two polls.
-    pub fn is_spike(last: &Filtered, new: &Filtered, poll_seconds: f64) -> bool {
-        let difference = (new.offset - last.offset).seconds().abs();
+    pub fn is_spike(last: &Filtered, new: &Filtered, oscillator: Oscillator, poll_seconds: f64) -> bool {
+        let gained = oscillator.gain((new.at - last.at).seconds());
+        let difference = ((new.offset - last.offset).seconds() - gained).abs();
         difference > SPIKE_GATE * last.jitter.max(new.delay / 2.0)
             && (new.at - last.at).seconds() < 2.0 * poll_seconds
     }
@@ -116,6 +126,8 @@ mod tests {
     use core::time::Duration;
 
     use super::*;
+
+    const QUARTZ: Oscillator = Oscillator { frequency: 0.0, phi: 15e-6 };
 
     fn sample(second: u64, offset_ms: i64, delay_ms: u64) -> Sample {
         Sample {
@@ -130,7 +142,7 @@ mod tests {
 
     fn output(filter: &ClockFilter, second: u64) -> Filtered {
         let now = Timestamp::since_epoch(Duration::from_secs(second));
-        filter.output(now, &Config::default()).expect("there are samples")
+        filter.output(now, QUARTZ, &Config::default()).expect("there are samples")
     }
 
     #[test]
@@ -155,6 +167,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_oscillator_gains_is_no_jitter() {
+        let mut filter = ClockFilter::default();
+        (0..8).for_each(|turn| filter.add(sample(turn * 1_000, turn as i64 * 100, 5)));
+        let now = Timestamp::since_epoch(Duration::from_secs(8_000));
+        let jitter = |frequency| {
+            let output = filter.output(now, Oscillator { frequency, phi: 15e-6 }, &Config::default());
+            output.map_or(0.0, |output| output.jitter)
+        };
+        assert!(jitter(0.0) > 0.3);
+        assert!(jitter(100e-6) < 1e-5);
+    }
+
+    #[test]
     fn a_single_outlier_is_a_spike_and_a_lasting_change_is_none() {
         let filtered = |second: u64, offset_ms: i64| Filtered {
             offset: Offset::from_nanoseconds(offset_ms * 1_000_000),
@@ -165,8 +190,8 @@ mod tests {
             root_dispersion: 0.0,
             at: Timestamp::since_epoch(Duration::from_secs(second)),
         };
-        assert!(ClockFilter::is_spike(&filtered(0, 1), &filtered(64, 60), 64.0));
-        assert!(!ClockFilter::is_spike(&filtered(0, 1), &filtered(64, 3), 64.0));
-        assert!(!ClockFilter::is_spike(&filtered(0, 1), &filtered(200, 60), 64.0));
+        assert!(ClockFilter::is_spike(&filtered(0, 1), &filtered(64, 60), QUARTZ, 64.0));
+        assert!(!ClockFilter::is_spike(&filtered(0, 1), &filtered(64, 3), QUARTZ, 64.0));
+        assert!(!ClockFilter::is_spike(&filtered(0, 1), &filtered(200, 60), QUARTZ, 64.0));
     }
 }

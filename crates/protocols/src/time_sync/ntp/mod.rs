@@ -45,7 +45,7 @@
 //! # Where this differs from the RFC, and why
 //!
 //! - *Samples are kept against the hardware's time*, which nobody steers, instead of the steered clock's. They stay true through slews and steps; nothing need be
-//!   thrown away after a step, and their age costs what an oscillator drifts, not what this clock was steered.
+//!   thrown away after a step, and their age costs what the oscillator gains, as far as that was learned, and the error of that, not what this clock was steered.
 //! - *The first offset is slewed at once*, while the frequency is being measured; against the hardware's time one does not spoil the other.
 //! - *The first choice waits until the bursts are over.* The first server that answers well enough would be alone, and need not agree with anybody.
 //! - *Slews are closed formulas*, not corrections once a second: nothing ticks.
@@ -112,7 +112,7 @@ use core::time::Duration;
 use synod_machine::{Context, Effects, Input, Machine, Mono, Needs, Never, NodeId, View};
 
 pub use association::{Association, Refused};
-pub use clock::SoftwareClock;
+pub use clock::{Oscillator, SoftwareClock};
 pub use config::Config;
 #[doc(hidden)]
 pub use config::Flaws;
@@ -256,13 +256,17 @@ impl Ntp {
         self.epoch + Offset::from_nanoseconds(elapsed)
     }
 
+    fn oscillator(&self) -> Oscillator {
+        Oscillator { frequency: self.clock.frequency(), phi: self.config.phi() }
+    }
+
     /// The bound on the error of what it tells others, but for what is still to be slewed.
     fn root_distance(&self, hardware: Timestamp) -> f64 {
         self.system.root_delay / 2.0 + self.root_dispersion(hardware)
     }
 
     fn root_dispersion(&self, hardware: Timestamp) -> f64 {
-        self.system.root_dispersion + self.config.drift((hardware - self.system.updated).seconds())
+        self.system.root_dispersion + self.oscillator().error((hardware - self.system.updated).seconds())
     }
 
     fn start(&mut self, saved: &[Write], cx: &Context<'_>, fx: &mut Fx) {
@@ -335,11 +339,11 @@ impl Ntp {
 
     fn answered(&mut self, from: NodeId, packet: &Packet, cx: &Context<'_>, fx: &mut Fx) {
         let hardware = self.hardware(cx.now);
-        let poll = self.discipline.poll();
+        let (poll, oscillator) = (self.discipline.poll(), self.oscillator());
         let Some(association) = self.associations.get_mut(&from) else {
             return fx.note("ntp answers of strangers", 1);
         };
-        match association.answer(packet, hardware, &self.config, poll) {
+        match association.answer(packet, hardware, oscillator, &self.config, poll) {
             Ok(is_new) => {
                 fx.note("ntp samples", 1);
                 self.select(hardware, is_new, fx);
@@ -389,14 +393,23 @@ impl Ntp {
     }
 
     fn survivors(&self, hardware: Timestamp) -> Vec<Candidate> {
-        let correction = Offset::from_seconds(self.clock.correction(hardware));
+        let (correction, oscillator) = (self.clock.correction(hardware), self.oscillator());
         let poll = self.discipline.poll();
         let candidates: Vec<Candidate> = self
             .associations
             .iter()
             .filter_map(|(node, association)| {
                 let follows = self.system.follows;
-                association.candidate(*node, self.me, follows, correction, hardware, &self.config, poll)
+                association.candidate(
+                    *node,
+                    self.me,
+                    follows,
+                    correction,
+                    hardware,
+                    oscillator,
+                    &self.config,
+                    poll,
+                )
             })
             .collect();
         if self.config.flaws.trust_anybody {
@@ -422,7 +435,7 @@ impl Ntp {
             fx.emit(Event::Follows(followed.node));
         }
         let jitter = libm::sqrt(combined.jitter * combined.jitter + filtered.jitter * filtered.jitter);
-        let age = self.config.drift((hardware - filtered.at).seconds());
+        let age = self.oscillator().error((hardware - filtered.at).seconds());
         self.system = System {
             follows: Some(followed.node),
             stratum: followed.stratum.saturating_add(1).min(STRATUM_MAX),

@@ -34,8 +34,8 @@ const fn at_most_one(figure: &'static str) -> Expected {
 
 pub(super) const LIFEGUARD: Experiment = Experiment {
     name: "lifeguard",
-    sentence: "False positives (reports of failure of members that nothing is wrong with) while others stop and go, and the time until a crashed member \
-               is first reported, for SWIM and each part of Lifeguard. Drives the members without the simulator's records.",
+    sentence: "False positives (reports of failure of members that nothing is wrong with) while others neither send nor receive for a while, over and over, and the \
+               time until a crashed member is first reported, for SWIM and each part of Lifeguard. Drives the members without the simulator's records.",
     parameters: &[
         Parameter::integer("members", 128, 8..=10_000, "Size of the group (n)."),
         Parameter::integer("alpha", 5, 1..=100, "A suspect has alpha log10(n) periods."),
@@ -46,7 +46,7 @@ pub(super) const LIFEGUARD: Experiment = Experiment {
             "concurrent",
             0,
             0..=10_000,
-            "Members that stop at once (C); 0 draws from the paper's 4 to 32.",
+            "Members that are blocked at once (C); 0 draws from the paper's 4 to 32.",
         ),
         Parameter::duration(
             "anomaly",
@@ -64,7 +64,7 @@ pub(super) const LIFEGUARD: Experiment = Experiment {
             "handling",
             Duration::from_micros(100),
             Duration::ZERO..=Duration::from_secs(1),
-            "How long a member that was stopped takes for each message that waits.",
+            "How long a member that was blocked takes for each message that waits.",
         ),
         Parameter::duration(
             "length",
@@ -207,7 +207,7 @@ fn false_positives(settings: &Settings, part: Lifeguard, anomalies: &Anomalies, 
     for node in &anomalies.members {
         let mut at = QUIET;
         while at < QUIET + length {
-            crowd.pause(*node, at, anomalies.lasts);
+            crowd.block(*node, at, anomalies.lasts);
             at += anomalies.lasts + anomalies.interval;
         }
     }

@@ -50,6 +50,8 @@ impl Mechanism for Entry {
     fn shape(&self, plan: &mut Plan, _: &Settings) {
         plan.clock.drift_ppm_bound = 15;
         plan.clock.drift_ppm_max = plan.clock.drift_ppm_max.min(15);
+        // Reference clocks that lie at the very edge of what they state may be right and yet find no majority: midpoints are asked for, too.
+        plan.clock.wall_offset_max = plan.clock.wall_offset_max.min(plan.clock.wall_error / 5);
     }
 
     fn stage(&self, plan: &mut Plan, _: &Settings) {
