@@ -5,6 +5,7 @@
 //! code that runs on servers.
 //!
 //! - [`catalogue`]: every entry by name.
+//! - [`crowd`]: a lean driver for what is measured at ten thousand nodes.
 //! - [`entry`]: what an entry is; the traits and the ready-made parts for writing one.
 //! - [`mechanism`]: the entries themselves, one folder a family.
 //! - [`hunt`]: many seeds of an entry, those that were bad once first, and a verdict.
@@ -17,6 +18,7 @@
 //! - [`suggest`]: what was meant by a mistyped name.
 
 pub mod catalogue;
+pub mod crowd;
 pub mod diff;
 pub mod entry;
 pub mod export;

@@ -13,3 +13,4 @@ pub mod position;
 pub mod quorum;
 pub mod routing;
 pub mod snapshot;
+pub mod time_sync;

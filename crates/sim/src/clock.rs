@@ -11,8 +11,8 @@ use synod_machine::{Mono, Wall};
 
 use crate::agenda::Moment;
 
-/// 2026-01-01T00:00:00Z: when simulated worlds begin.
-const EPOCH: Duration = Duration::from_secs(1_767_225_600);
+/// 2026-01-01T00:00:00Z: when simulated worlds begin. True time is this plus the time of the world.
+pub const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
 const MILLION: i64 = 1_000_000;
 

@@ -53,7 +53,7 @@ mod trace;
 mod words;
 mod world;
 
-pub use clock::DRIFT_PPM_MAX;
+pub use clock::{DRIFT_PPM_MAX, EPOCH};
 pub use delay::Delay;
 pub use diagram::Diagram;
 pub use disk::{Corruption, DiskShape, LogFormat, PlainFormat, SECTOR_BYTES, Scan, SegmentPlace};

@@ -2,6 +2,8 @@
 
 pub mod clocks;
 pub mod database;
+pub mod failure;
 pub mod gossip;
 pub mod mutex;
 pub mod snapshot;
+pub mod time_sync;

@@ -1,0 +1,3 @@
+//! Who is up.
+
+pub mod swim;
