@@ -1,11 +1,12 @@
 //! The catalogue: every mechanism of the laboratory, a line each, and what is still to come.
 
 use crate::entry::{Entry, Experiment};
-use crate::mechanism::{database, mutex};
+use crate::mechanism::{database, mutex, replication, routing};
 use crate::suggest;
 
 /// Every entry, in the order of the survey's chapters.
-pub const ENTRIES: &[&dyn Entry] = &[&mutex::lamport::Lamport, &database::Scene];
+pub const ENTRIES: &[&dyn Entry] =
+    &[&mutex::lamport::Lamport, &replication::quorum::Quorum, &routing::chord::Chord, &database::Scene];
 
 /// The entry of that name.
 ///

@@ -11,5 +11,6 @@ pub mod merkle;
 pub mod mutex;
 pub mod position;
 pub mod quorum;
+pub mod replication;
 pub mod routing;
 pub mod snapshot;

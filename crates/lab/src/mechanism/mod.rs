@@ -2,3 +2,5 @@
 
 pub mod database;
 pub mod mutex;
+pub mod replication;
+pub mod routing;

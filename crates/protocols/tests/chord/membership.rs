@@ -89,9 +89,9 @@ impl Expected {
                 }
                 Reply::Value(value) => {
                     let (key, least) = self.gets.remove(request).expect("an answer to a get");
-                    let value = value.as_ref().map_or(0, |value| {
-                        u64::from_str_radix(std::str::from_utf8(value).unwrap(), 10).unwrap()
-                    });
+                    let value = value
+                        .as_ref()
+                        .map_or(0, |value| std::str::from_utf8(value).unwrap().parse().unwrap());
                     assert!(
                         value >= least,
                         "key {key}: expected at least write {least}, read {value} at {:?}",
