@@ -1,7 +1,7 @@
 //! The catalogue: every mechanism of the laboratory, a line each, and what is still to come.
 
 use crate::entry::{Entry, Experiment, Family};
-use crate::mechanism::{clocks, database, failure, gossip, mutex, snapshot, time_sync};
+use crate::mechanism::{clocks, database, failure, gossip, mutex, replication, routing, snapshot, time_sync};
 use crate::suggest;
 
 /// Every entry, in the order of the survey's chapters.
@@ -11,6 +11,8 @@ pub const ENTRIES: &[&dyn Entry] = &[
     &snapshot::chandy_lamport::ChandyLamport,
     &mutex::central::Central,
     &mutex::lamport::Lamport,
+    &replication::quorum::Quorum,
+    &routing::chord::Chord,
     &failure::swim::Entry,
     &time_sync::ntp::Entry,
     &gossip::Rumor,

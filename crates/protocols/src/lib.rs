@@ -11,6 +11,7 @@ pub mod merkle;
 pub mod mutex;
 pub mod position;
 pub mod quorum;
+pub mod replication;
 pub mod routing;
 pub mod snapshot;
 pub mod time_sync;

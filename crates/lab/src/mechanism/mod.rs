@@ -5,5 +5,7 @@ pub mod database;
 pub mod failure;
 pub mod gossip;
 pub mod mutex;
+pub mod replication;
+pub mod routing;
 pub mod snapshot;
 pub mod time_sync;

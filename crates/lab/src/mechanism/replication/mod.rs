@@ -1,0 +1,3 @@
+//! Copies of data, in the laboratory.
+
+pub mod quorum;

@@ -1,0 +1,3 @@
+//! Copies of data, and what they promise.
+
+pub mod quorum;
