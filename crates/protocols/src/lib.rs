@@ -3,10 +3,14 @@
 
 extern crate alloc;
 
+mod broken;
 pub mod clocks;
+pub mod commit;
 pub mod consensus;
 pub mod failure;
 pub mod mutex;
 pub mod position;
 pub mod quorum;
 pub mod routing;
+
+pub use broken::Broken;
