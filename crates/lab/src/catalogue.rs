@@ -1,11 +1,16 @@
 //! The catalogue: every mechanism of the laboratory, a line each, and what is still to come.
 
 use crate::entry::{Entry, Experiment};
-use crate::mechanism::{database, mutex};
+use crate::mechanism::{commit, consensus, database, mutex};
 use crate::suggest;
 
 /// Every entry, in the order of the survey's chapters.
-pub const ENTRIES: &[&dyn Entry] = &[&mutex::lamport::Lamport, &database::Scene];
+pub const ENTRIES: &[&dyn Entry] = &[
+    &consensus::paxos::SingleDecree,
+    &mutex::lamport::Lamport,
+    &commit::two_phase::TwoPhaseCommit,
+    &database::Scene,
+];
 
 /// The entry of that name.
 ///

@@ -159,8 +159,11 @@ impl<V: Value> History<V> {
     /// P2b: once a value is chosen, every higher-numbered proposal that is chosen has it. Only what this node voted for can be news.
     fn choice_is_final(&mut self, paxos: &Paxos<V>, fresh: &[Ballot]) -> Result<(), Broken> {
         let config = paxos.config();
-        for ballot in fresh.iter().filter(|ballot| self.votes(**ballot) >= config.accept_quorum) {
+        for ballot in fresh {
             let Some(value) = self.proposals.get(ballot) else { continue };
+            if self.votes(*ballot) < config.accept_quorum {
+                continue;
+            }
             match &self.chosen {
                 Some(first) if first.value != *value => {
                     return Err(Broken::new(

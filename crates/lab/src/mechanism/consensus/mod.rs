@@ -1,0 +1,3 @@
+//! Agreement in the laboratory.
+
+pub mod paxos;
