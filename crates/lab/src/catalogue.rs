@@ -7,6 +7,7 @@ use crate::suggest;
 /// Every entry, in the order of the survey's chapters.
 pub const ENTRIES: &[&dyn Entry] = &[
     &consensus::paxos::SingleDecree,
+    &consensus::raft::PlainRaft,
     &mutex::lamport::Lamport,
     &commit::two_phase::TwoPhaseCommit,
     &database::Scene,

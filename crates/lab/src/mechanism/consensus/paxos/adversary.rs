@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use synod_machine::{Buffer, Context, Effect, First, Input, Mono, NodeId, RequestId, Ticket};
+use synod_machine::{Buffer, Context, Effect, First, Input, Machine, Mono, NodeId, RequestId, Ticket};
 use synod_protocols::consensus::paxos::invariants::History;
 use synod_protocols::consensus::paxos::{Command, Config, Message, Paxos, Timer};
 
