@@ -1,7 +1,7 @@
 //! The catalogue: every mechanism of the laboratory, a line each, and what is still to come.
 
 use crate::entry::{Entry, Experiment, Family};
-use crate::mechanism::{clocks, database, failure, gossip, mutex, replication, routing, snapshot, time_sync};
+use crate::mechanism::{clocks, commit, consensus, database, failure, gossip, mutex, replication, routing, snapshot, time_sync};
 use crate::suggest;
 
 /// Every entry, in the order of the survey's chapters.
@@ -9,8 +9,11 @@ pub const ENTRIES: &[&dyn Entry] = &[
     &clocks::Clocks,
     &clocks::Differential,
     &snapshot::chandy_lamport::ChandyLamport,
+    &consensus::paxos::SingleDecree,
+    &consensus::raft::PlainRaft,
     &mutex::central::Central,
     &mutex::lamport::Lamport,
+    &commit::two_phase::TwoPhaseCommit,
     &replication::quorum::Quorum,
     &routing::chord::Chord,
     &failure::swim::Entry,

@@ -3,7 +3,9 @@
 
 extern crate alloc;
 
+mod broken;
 pub mod clocks;
+pub mod commit;
 pub mod consensus;
 pub mod failure;
 pub mod gossip;
@@ -13,5 +15,7 @@ pub mod position;
 pub mod quorum;
 pub mod replication;
 pub mod routing;
+
 pub mod snapshot;
 pub mod time_sync;
+pub use broken::Broken;

@@ -87,14 +87,14 @@ pub fn world(config: Config) -> World<Paxos<char>> {
 
 fn judge() -> Judge<Paxos<char>> {
     let mut history = History::default();
-    Box::new(move |paxos, life| {
+    Box::new(move |paxos, life, _| {
         match life {
             Life::Begins => history.restarted(paxos.id()),
             // Either nothing was ever durable there, or what was is lost.
             Life::BeginsOnAnEmptyDisk => history.wiped(paxos.id()),
             Life::Goes => {}
         }
-        history.observe(paxos)
+        history.observe(paxos).map_err(|broken| broken.to_string())
     })
 }
 

@@ -54,8 +54,8 @@ pub enum Life {
     BeginsOnAnEmptyDisk,
 }
 
-/// What a judge says of a node after each of its steps.
-pub type Judge<M> = Box<dyn FnMut(&M, Life) -> Result<(), String>>;
+/// What a judge says of a node after each of its steps, which asked for these effects.
+pub type Judge<M> = Box<dyn FnMut(&M, Life, &[Effect<M>]) -> Result<(), String>>;
 
 pub struct World<M: Words> {
     pub nodes: BTreeMap<NodeId, Node<M>>,
@@ -73,6 +73,8 @@ pub struct World<M: Words> {
     pub replies: Vec<(NodeId, RequestId, M::Reply)>,
     pub sent: u64,
     pub written: u64,
+    /// Writes that something waited for: forced ones.
+    pub forced: BTreeSet<(NodeId, Ticket)>,
     requests: u64,
     now: Mono,
 }
@@ -96,6 +98,7 @@ impl<M: Words> World<M> {
             replies: Vec::new(),
             sent: 0,
             written: 0,
+            forced: BTreeSet::new(),
             requests: 0,
             now: Mono::ZERO,
         };
@@ -173,7 +176,7 @@ impl<M: Words> World<M> {
         let mut buffer = Buffer::new(First, node.next_ticket);
         machine.step(&cx, input, &mut buffer.effects());
         node.next_ticket = buffer.next_ticket();
-        if let Err(sentence) = (self.judge)(machine, life) {
+        if let Err(sentence) = (self.judge)(machine, life, &buffer.effects) {
             self.violation.get_or_insert(sentence);
         }
         for effect in std::mem::take(&mut buffer.effects) {
@@ -185,6 +188,10 @@ impl<M: Words> World<M> {
     }
 
     fn act(&mut self, id: NodeId, effect: Effect<M>) {
+        if let Effect::Send { after: Some(ticket), .. } | Effect::Reply { after: Some(ticket), .. } = &effect
+        {
+            self.forced.insert((id, *ticket));
+        }
         let node = self.nodes.get_mut(&id).expect("a node of this world");
         let waits = |after: Option<Ticket>, durable: Ticket| after.filter(|ticket| *ticket > durable);
         match effect {

@@ -110,7 +110,10 @@ fn steer<M: Words>(
                 writeln!(out, "{id} {status}")?;
             }
         }
-        "totals" => writeln!(out, "{} messages, {} writes", world.sent, world.written)?,
+        "totals" => {
+            let forced = world.forced.len();
+            writeln!(out, "{} messages, {} writes, {forced} of them forced", world.sent, world.written)?;
+        }
         _ => return Ok(false),
     }
     Ok(true)

@@ -6,10 +6,11 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use synod_machine::NodeId;
+
+use crate::Broken;
 
 use super::{Ballot, Paxos, Phase, Pledge, Proposal, Value};
 
@@ -80,46 +81,52 @@ impl<V: Value> History<V> {
     ///
     /// # Errors
     /// The first property that does not hold, in a sentence.
-    pub fn observe(&mut self, paxos: &Paxos<V>) -> Result<(), String> {
+    pub fn observe(&mut self, paxos: &Paxos<V>) -> Result<(), Broken> {
         if let Some(wanted) = paxos.wanted()
             && !self.wishes.contains(wanted)
         {
             self.wishes.push(wanted.clone());
         }
         self.pledges_kept(paxos)?;
-        self.note_votes(paxos)?;
-        self.choice_is_final(paxos)?;
+        let fresh = self.note_votes(paxos)?;
+        self.choice_is_final(paxos, &fresh)?;
         self.only_safe_values(paxos)?;
         self.learned_what_is_chosen(paxos)
     }
 
     /// What an acceptor's disk confirmed is not undone (section 2.5), and promises only rise (P1a rests on it).
-    fn pledges_kept(&mut self, paxos: &Paxos<V>) -> Result<(), String> {
+    fn pledges_kept(&mut self, paxos: &Paxos<V>) -> Result<(), Broken> {
         let past = self.acceptors.entry(paxos.id()).or_default();
         let (old, new) = (&past.durable, paxos.durable_pledge());
         let ballot = |pledge: &Pledge<V>| pledge.accepted.as_ref().map(|proposal| proposal.ballot);
         if new.promised < old.promised {
-            return Err(format!(
-                "promises kept (P1a): {} had promised {}, and now knows of {} only",
-                paxos.id(),
-                old.promised,
-                new.promised
+            return Err(Broken::new(
+                "P1a",
+                format!(
+                    "{} had promised {}, and now knows of {} only",
+                    paxos.id(),
+                    old.promised,
+                    new.promised
+                ),
             ));
         }
         if ballot(new) < ballot(old) {
-            return Err(format!(
-                "acceptances kept (section 2.5): {} had accepted {:?}, and now knows of {:?} only",
-                paxos.id(),
-                old.accepted,
-                new.accepted
+            return Err(Broken::new(
+                "acceptances kept",
+                format!(
+                    "{} had accepted {:?}, and now knows of {:?} only",
+                    paxos.id(),
+                    old.accepted,
+                    new.accepted
+                ),
             ));
         }
         past.durable = new.clone();
         Ok(())
     }
 
-    /// Remembers what was voted for, and put to the vote. Each ballot has one value: its proposer proposes once (section 2.2).
-    fn note_votes(&mut self, paxos: &Paxos<V>) -> Result<(), String> {
+    /// Remembers what was voted for, and put to the vote; gives the ballots whose votes became durable. Each ballot has one value: its proposer proposes once (section 2.2).
+    fn note_votes(&mut self, paxos: &Paxos<V>) -> Result<Vec<Ballot>, Broken> {
         let voted = paxos.pledge().accepted.iter().chain(&paxos.durable_pledge().accepted);
         let proposed = match paxos.phase() {
             Phase::Accepting(proposal) => Some(proposal),
@@ -128,55 +135,60 @@ impl<V: Value> History<V> {
         for proposal in voted.chain(proposed) {
             let known = self.proposals.entry(proposal.ballot).or_insert_with(|| proposal.value.clone());
             if *known != proposal.value {
-                return Err(format!(
-                    "one value a ballot (section 2.2): under {} both {known:?} and {:?} were proposed",
-                    proposal.ballot, proposal.value
+                return Err(Broken::new(
+                    "one value a ballot",
+                    format!(
+                        "under {} both {known:?} and {:?} were proposed",
+                        proposal.ballot, proposal.value
+                    ),
                 ));
             }
         }
         let past = self.acceptors.entry(paxos.id()).or_default();
         past.underway.extend(paxos.pledge().accepted.iter().map(|proposal| proposal.ballot));
-        if let Some(durable) = &paxos.durable_pledge().accepted {
-            // Writes are durable in order: with this vote all before it.
-            let later = past.underway.split_off(&durable.ballot);
-            past.votes.append(&mut past.underway);
-            past.votes.insert(durable.ballot);
-            past.underway = later;
-            past.underway.remove(&durable.ballot);
-        }
-        Ok(())
+        let Some(durable) = &paxos.durable_pledge().accepted else { return Ok(Vec::new()) };
+        // Writes are durable in order: with this vote all before it.
+        let later = past.underway.split_off(&durable.ballot);
+        let mut fresh = core::mem::replace(&mut past.underway, later);
+        past.underway.remove(&durable.ballot);
+        fresh.insert(durable.ballot);
+        fresh.retain(|ballot| past.votes.insert(*ballot));
+        Ok(fresh.into_iter().collect())
     }
 
-    /// P2b: once a value is chosen, every higher-numbered proposal that is voted for has it.
-    fn choice_is_final(&mut self, paxos: &Paxos<V>) -> Result<(), String> {
+    /// P2b: once a value is chosen, every higher-numbered proposal that is chosen has it. Only what this node voted for can be news.
+    fn choice_is_final(&mut self, paxos: &Paxos<V>, fresh: &[Ballot]) -> Result<(), Broken> {
         let config = paxos.config();
-        let votes = |ballot: &Ballot| {
-            config.acceptors.iter().filter(|acceptor| self.has_voted(**acceptor, *ballot)).count()
-        };
-        for (ballot, value) in &self.proposals {
-            if votes(ballot) < config.accept_quorum {
+        for ballot in fresh {
+            let Some(value) = self.proposals.get(ballot) else { continue };
+            if self.votes(*ballot) < config.accept_quorum {
                 continue;
             }
             match &self.chosen {
                 Some(first) if first.value != *value => {
-                    return Err(format!(
-                        "only one value is chosen (P2b): {:?} was under {}, and now {value:?} is under {ballot}",
-                        first.value, first.ballot
+                    return Err(Broken::new(
+                        "P2b",
+                        format!(
+                            "{:?} was chosen under {}, and now {value:?} is under {ballot}",
+                            first.value, first.ballot
+                        ),
                     ));
                 }
                 Some(_) => {}
-                None => {
-                    self.chosen = Some(Proposal { ballot: *ballot, value: value.clone() });
-                    break;
-                }
+                None => self.chosen = Some(Proposal { ballot: *ballot, value: value.clone() }),
             }
         }
         Ok(())
     }
 
+    /// How many acceptors have durably voted under a ballot.
+    pub fn votes(&self, ballot: Ballot) -> usize {
+        self.acceptors.values().filter(|past| past.votes.contains(&ballot)).count()
+    }
+
     /// P2c: for what is put to the vote under ballot n, there is a quorum of acceptors that will accept nothing below n any more, and either
     /// none of them accepted anything below n, or the highest-numbered proposal below n that one of them accepted has this value.
-    fn only_safe_values(&self, paxos: &Paxos<V>) -> Result<(), String> {
+    fn only_safe_values(&self, paxos: &Paxos<V>) -> Result<(), Broken> {
         let Phase::Accepting(Proposal { ballot, value }) = paxos.phase() else { return Ok(()) };
         let config = paxos.config();
         let bound = |acceptor: &&NodeId| {
@@ -195,35 +207,39 @@ impl<V: Value> History<V> {
         if free || reported.any(|vote| below(Some(*vote)) >= config.prepare_quorum) {
             return Ok(());
         }
-        Err(format!(
-            "only safe values are proposed (P2c): {} puts {value:?} to the vote under {ballot}, but no quorum bound by that \
+        Err(Broken::new(
+            "P2c",
+            format!(
+                "{} puts {value:?} to the vote under {ballot}, but no quorum bound by that \
              ballot allows it",
-            paxos.id()
+                paxos.id()
+            ),
         ))
     }
 
     /// Agreement and validity (section 2.1): what is learned has been chosen, no two nodes learn differently, and a client wished it.
-    fn learned_what_is_chosen(&mut self, paxos: &Paxos<V>) -> Result<(), String> {
+    fn learned_what_is_chosen(&mut self, paxos: &Paxos<V>) -> Result<(), Broken> {
         let Some(value) = paxos.learned() else { return Ok(()) };
         let (first, known) = self.learned.get_or_insert_with(|| (paxos.id(), value.clone()));
         if known != value {
-            return Err(format!("agreement: {first} learned {known:?}, {} learned {value:?}", paxos.id()));
+            return Err(Broken::new(
+                "agreement",
+                format!("{first} learned {known:?}, {} learned {value:?}", paxos.id()),
+            ));
         }
         if !self.wishes.contains(value) {
-            return Err(format!("validity: {} learned {value:?}, which no client proposed", paxos.id()));
+            return Err(Broken::new(
+                "validity",
+                format!("{} learned {value:?}, which no client proposed", paxos.id()),
+            ));
         }
         if self.chosen.as_ref().is_none_or(|chosen| chosen.value != *value) {
-            return Err(format!(
-                "only what is chosen is learned: {} learned {value:?}, and chosen is {:?}",
-                paxos.id(),
-                self.chosen
+            return Err(Broken::new(
+                "only chosen is learned",
+                format!("{} learned {value:?}, and chosen is {:?}", paxos.id(), self.chosen),
             ));
         }
         Ok(())
-    }
-
-    fn has_voted(&self, acceptor: NodeId, ballot: Ballot) -> bool {
-        self.acceptors.get(&acceptor).is_some_and(|past| past.votes.contains(&ballot))
     }
 
     /// The highest ballot below `limit` under which that acceptor durably voted.
@@ -238,17 +254,20 @@ impl<V: Value> History<V> {
 /// Who disagrees, in a sentence.
 pub fn agreement<'a, V: Value + 'a>(
     nodes: impl IntoIterator<Item = &'a Paxos<V>> + Clone,
-) -> Result<(), String> {
+) -> Result<(), Broken> {
     let mut first: Option<&Paxos<V>> = None;
     for node in nodes.clone().into_iter().filter(|node| node.learned().is_some()) {
         match first {
             Some(first) if first.learned() != node.learned() => {
-                return Err(format!(
-                    "agreement: {} learned {:?}, {} learned {:?}",
-                    first.id(),
-                    first.learned(),
-                    node.id(),
-                    node.learned()
+                return Err(Broken::new(
+                    "agreement",
+                    format!(
+                        "{} learned {:?}, {} learned {:?}",
+                        first.id(),
+                        first.learned(),
+                        node.id(),
+                        node.learned()
+                    ),
                 ));
             }
             _ => first = Some(node),
@@ -259,11 +278,14 @@ pub fn agreement<'a, V: Value + 'a>(
         let same = |other: &&Paxos<V>| other.durable_pledge().accepted.as_ref() == Some(accepted);
         let votes = nodes.clone().into_iter().filter(same).count();
         if votes >= node.config().accept_quorum && accepted.value != *learned {
-            return Err(format!(
-                "agreement: {} learned {learned:?}, and {votes} acceptors hold {:?} under {}",
-                node.id(),
-                accepted.value,
-                accepted.ballot
+            return Err(Broken::new(
+                "agreement",
+                format!(
+                    "{} learned {learned:?}, and {votes} acceptors hold {:?} under {}",
+                    node.id(),
+                    accepted.value,
+                    accepted.ballot
+                ),
             ));
         }
     }

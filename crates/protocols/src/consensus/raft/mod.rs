@@ -101,6 +101,9 @@ use read::Forwarded;
 use snapshot::Installing;
 use transfer::Handover;
 
+/// This file: the essay above, for those who print it.
+pub const SOURCE: &str = include_str!("mod.rs");
+
 /// One node of one Raft group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Raft {

@@ -1,0 +1,3 @@
+//! Atomic commitment in the laboratory.
+
+pub mod two_phase;

@@ -1,0 +1,4 @@
+//! Agreement in the laboratory.
+
+pub mod paxos;
+pub mod raft;

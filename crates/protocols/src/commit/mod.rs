@@ -1,0 +1,3 @@
+//! All or nothing, on several nodes.
+
+pub mod two_phase;
