@@ -4,11 +4,7 @@
 //! configuration, so the standard library's randomly seeded hash is both too slow and too random here. Equality
 //! always decides; a collision only costs time.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
-
-/// A set that hashes fast and the same way in every run. Its iteration order must not be relied upon.
-pub(crate) type FastSet<T> = HashSet<T, BuildHasherDefault<FastHasher>>;
+use std::hash::{Hash, Hasher};
 
 /// The hash of one value.
 pub(crate) fn hash_of<T: Hash + ?Sized>(value: &T) -> u64 {

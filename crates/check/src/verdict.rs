@@ -61,6 +61,19 @@ pub enum Unknown {
         /// Operations in flight or never answered at that time.
         open: usize,
     },
+    /// It took too long.
+    #[error(
+        "the time limit of {time_max:?} was reached after {operations_returned} operations had been explained, with \
+         {open} operations in flight"
+    )]
+    Time {
+        /// The limit that was set.
+        time_max: std::time::Duration,
+        /// Operations whose return had been explained.
+        operations_returned: u64,
+        /// Operations in flight or never answered at that time.
+        open: usize,
+    },
     /// Too many possible worlds at once.
     #[error(
         "more than {configurations_max} configurations were possible at once after {operations_returned} operations \
@@ -79,7 +92,8 @@ pub enum Unknown {
 /// Why a history cannot be explained.
 ///
 /// The history up to and including the return of [`operation`](Self::operation) is the smallest prefix that is
-/// impossible: everything before that return has an explanation.
+/// impossible: everything before that return has an explanation. (Unless [`even_if_repeated`](Self::even_if_repeated)
+/// is set: then what was found has an explanation only under a weaker condition.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The part of the object that is concerned, where the specification divides it (a key).
@@ -88,6 +102,9 @@ pub struct Violation {
     pub operation: OperationSummary,
     /// How many operations had returned, and been explained, before it (in this partition).
     pub explained_before: u64,
+    /// Whether this was proven for the weaker condition that an operation that was never answered may take effect any
+    /// number of times. It is impossible all the more if it takes effect once; a shorter prefix may be, too.
+    pub even_if_repeated: bool,
     /// The states that were possible when it returned, each with what the operation runs into there. The list is
     /// cut at [`POSSIBILITIES_SHOWN_MAX`].
     pub possibilities: Vec<Possibility>,
@@ -133,11 +150,15 @@ impl fmt::Display for Violation {
         writeln!(
             f,
             ": {} cannot be placed anywhere between its invocation and its return. Everything that returned before it \
-             ({}) has an explanation; with its return there is none.",
+             ({}) has an explanation{}; with its return there is none.",
             self.operation.text,
             match self.explained_before {
                 1 => "1 operation".to_owned(),
                 count => format!("{count} operations"),
+            },
+            match self.even_if_repeated {
+                true => " if operations that were never answered may take effect more than once",
+                false => "",
             }
         )?;
         for possibility in &self.possibilities {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use synod_check::generate::{self, Shape};
 use synod_check::history::{Client, History, Operation};
-use synod_check::linearizability::{Limits, Online, brute_force, check, check_within};
+use synod_check::linearizability::{
+    Effort, Limits, Online, TimeLimit, brute_force, check, check_with, check_within,
+};
 use synod_check::specification::key_value::{Answer, Pair, Reply, Request, Span};
 use synod_check::specification::{
     At, CasInput, CasOutput, CasRegister, KeyValue, Keyed, Register, RegisterInput, RegisterOutput,
@@ -296,6 +298,71 @@ fn a_limit_is_an_unknown_verdict_and_never_a_wrong_one() {
             }
         }
     }
+}
+
+/// More unanswered writes than fit into one word, and into four, each of which is still possible until a read shows it.
+#[test]
+fn any_number_of_operations_can_be_open() {
+    let at = Duration::from_micros;
+    for open in [60, 70, 250, 300] {
+        let writes =
+            (0..open).map(|value| Operation::open(Client(value), at(value), RegisterInput::Write(value)));
+        let read = |from: u64, value| {
+            Operation::returned(
+                Client(1_000),
+                at(from),
+                at(from + 1),
+                RegisterInput::Read,
+                RegisterOutput::Value(value),
+            )
+        };
+        let seen = [open - 1, 0, open / 2];
+        let reads = seen.iter().enumerate().map(|(index, value)| read(1_000 + 10 * index as u64, *value));
+        let mut operations: Vec<_> = writes.chain(reads).collect();
+        let kept = History::from_operations(operations.clone()).unwrap();
+        let verdict = check(&Register { initial: 7_000 }, &kept);
+        assert!(verdict.is_linearizable(), "{open} open: {verdict}");
+        operations.push(read(2_000, open - 1));
+        let broken = History::from_operations(operations).unwrap();
+        let verdict = check(&Register { initial: 7_000 }, &broken);
+        let violation = verdict.violation().unwrap_or_else(|| panic!("{open} open: a write counted twice"));
+        assert_eq!(violation.operation.id.0, open + 3, "{violation}");
+    }
+}
+
+#[test]
+fn threads_change_no_verdict() {
+    let spec = Keyed::new(Register { initial: 0 });
+    let (mut kept, mut broken) = (0, 0);
+    for seed in 0..30 {
+        let shape = Shape { seed, clients: 6, operations: 300, lost_per_mille: 20 };
+        let history = generate::keyed_register(shape, 5, 3);
+        let index = history.operations().iter().position(|operation| {
+            seed % 2 == 1 && matches!(operation.output(), Some(RegisterOutput::Value(_)))
+        });
+        let history = match index {
+            Some(index) => generate::with_output(&history, index, RegisterOutput::Value(9)),
+            None => history,
+        };
+        let expected = check(&spec, &history);
+        *(if expected.is_linearizable() { &mut kept } else { &mut broken }) += 1;
+        for threads in [1, 2, 7] {
+            let effort = Effort { threads: threads.try_into().unwrap(), ..Effort::default() };
+            assert_eq!(check_with(&spec, &history, effort), expected, "seed {seed}, {threads} threads");
+        }
+    }
+    assert!(kept == 15 && broken == 15, "both verdicts must be exercised: {kept} kept, {broken} broken");
+}
+
+#[test]
+fn the_end_of_the_time_is_an_unknown_verdict() {
+    let shape = Shape { seed: 1, clients: 10, operations: 20_000, lost_per_mille: 0 };
+    let history = generate::register(shape, 5);
+    let elapsed = || Duration::from_secs(2);
+    let time = Some(TimeLimit { time_max: Duration::from_secs(1), elapsed: &elapsed });
+    let verdict = check_with(&Register { initial: 0 }, &history, Effort { time, ..Effort::default() });
+    assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict}");
+    assert!(verdict.to_string().contains("the time limit of 1s was reached after"), "{verdict}");
 }
 
 /// The random histories above must be of both kinds, or their agreement would say nothing.

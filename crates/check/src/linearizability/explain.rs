@@ -6,18 +6,20 @@ use crate::verdict::{
     CONCURRENT_SHOWN_MAX, OperationSummary, POSSIBILITIES_SHOWN_MAX, Possibility, Violation,
 };
 
-use super::search::{InFlight, Scope, Search};
+use super::mask::Mask;
+use super::search::{Scope, Search, Slot};
 
 /// Why the return of the operation in `slot` cannot be explained from any world of the frontier.
-pub(super) fn violation<S: Specification>(search: &Search<S>, slot: usize) -> Violation {
-    let operation = operation_in(search, slot);
-    let mut states: Vec<&S::State> = Vec::new();
+pub(super) fn violation<S: Specification, M: Mask>(search: &Search<S, M>, slot: usize) -> Violation {
+    let spec = &search.automaton.spec;
+    let action = search.automaton.known(operation_in(search, slot).action);
+    let mut states: Vec<u32> = Vec::new();
     let mut possibilities = Vec::new();
     for world in &search.frontier {
-        if states.contains(&&world.state) {
+        if states.contains(&world.state) {
             continue;
         }
-        states.push(&world.state);
+        states.push(world.state);
         if possibilities.len() == POSSIBILITIES_SHOWN_MAX {
             continue;
         }
@@ -25,13 +27,14 @@ pub(super) fn violation<S: Specification>(search: &Search<S>, slot: usize) -> Vi
             .writers
             .iter()
             .filter(|&&writer| world.used.contains(writer))
-            .map(|&writer| operation_in(search, writer).id)
+            .map(|&writer| operation_in(search, writer).label.id)
             .collect();
-        let objection = operation
+        let state = search.automaton.state(world.state);
+        let objection = action
             .output
             .as_ref()
-            .map_or_else(String::new, |output| search.spec.objection(&world.state, &operation.input, output));
-        let state = search.spec.describe_state(&world.state);
+            .map_or_else(String::new, |output| spec.objection(state, &action.input, output));
+        let state = spec.describe_state(state);
         possibilities.push(Possibility { state, taken_effect, objection });
     }
     // Reads in flight cannot help, and would only be in the way of the reader.
@@ -43,6 +46,7 @@ pub(super) fn violation<S: Specification>(search: &Search<S>, slot: usize) -> Vi
         },
         operation: summary(search, slot),
         explained_before: search.returned_count,
+        even_if_repeated: search.is_relaxed(),
         possibilities,
         possibilities_count: states.len(),
         concurrent: others.clone().take(CONCURRENT_SHOWN_MAX).map(|other| summary(search, other)).collect(),
@@ -50,15 +54,15 @@ pub(super) fn violation<S: Specification>(search: &Search<S>, slot: usize) -> Vi
     }
 }
 
-fn operation_in<S: Specification>(search: &Search<S>, slot: usize) -> &InFlight<S::Input, S::Output> {
-    &search.slots[slot].as_ref().expect("a slot in use").operation
+fn operation_in<S: Specification, M>(search: &Search<S, M>, slot: usize) -> &Slot {
+    search.slots[slot].as_ref().expect("a slot in use")
 }
 
-fn summary<S: Specification>(search: &Search<S>, slot: usize) -> OperationSummary {
-    let operation = operation_in(search, slot);
-    let what = search.spec.describe_operation(&operation.input, operation.output.as_ref());
-    let until = operation.returned.map_or_else(|| "never answered".to_owned(), |at| format!("to {at:?}"));
-    let text =
-        format!("{} {what} of {} (from {:?}, {until})", operation.id, operation.client, operation.invoked);
-    OperationSummary { id: operation.id, text }
+fn summary<S: Specification, M: Mask>(search: &Search<S, M>, slot: usize) -> OperationSummary {
+    let Slot { label, action, .. } = operation_in(search, slot);
+    let action = search.automaton.known(*action);
+    let what = search.automaton.spec.describe_operation(&action.input, action.output.as_ref());
+    let until = label.returned.map_or_else(|| "never answered".to_owned(), |at| format!("to {at:?}"));
+    let text = format!("{} {what} of {} (from {:?}, {until})", label.id, label.client, label.invoked);
+    OperationSummary { id: label.id, text }
 }

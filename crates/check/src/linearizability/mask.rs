@@ -1,90 +1,150 @@
 //! Sets of slots: which of the operations in flight a configuration has dealt with.
 //!
-//! The first [`INLINE_BITS`] slots cost no allocation. More are in use only with that many clients, or when that many
-//! operations were never answered.
+//! A search holds millions of them, so they are as small as the number of slots in use allows: one word while there are
+//! at most 64, four words up to 256, and a vector without bound for histories with many operations that were never
+//! answered. A search begins with the smallest and is made wider when it runs out of slots.
 
-/// Slots that fit into a mask without allocation.
-const INLINE_BITS: usize = u128::BITS as usize;
-const WORD_BITS: usize = u64::BITS as usize;
+use std::fmt::Debug;
+use std::hash::Hash;
 
-/// A set of small numbers. Equal sets are equal values: no trailing empty words are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Mask {
-    low: u128,
-    high: Vec<u64>,
-}
+pub(super) const WORD_BITS: usize = u64::BITS as usize;
 
-impl Mask {
-    pub fn contains(&self, slot: usize) -> bool {
-        if slot < INLINE_BITS {
-            return self.low >> slot & 1 == 1;
-        }
-        let (word, bit) = place(slot);
-        self.high.get(word).is_some_and(|word| word >> bit & 1 == 1)
+/// A set of slots. Equal sets are equal values.
+pub(super) trait Mask: Clone + Debug + Default + PartialEq + Eq + Hash {
+    /// How many slots there can be.
+    const SLOTS_MAX: usize;
+
+    /// How many words have to be looked at to see all of both sets.
+    fn words(&self, other: &Self) -> usize;
+    /// The `index`th group of 64 slots.
+    fn word(&self, index: usize) -> u64;
+    /// The word in which the slot with `index * 64` is, to be changed.
+    fn change(&mut self, index: usize, change: impl FnOnce(u64) -> u64);
+
+    fn contains(&self, slot: usize) -> bool {
+        self.word(slot / WORD_BITS) >> (slot % WORD_BITS) & 1 == 1
     }
 
-    pub fn insert(&mut self, slot: usize) {
-        if slot < INLINE_BITS {
-            self.low |= 1 << slot;
-            return;
-        }
-        let (word, bit) = place(slot);
-        if self.high.len() <= word {
-            self.high.resize(word + 1, 0);
-        }
-        self.high[word] |= 1 << bit;
+    fn insert(&mut self, slot: usize) {
+        self.change(slot / WORD_BITS, |word| word | 1 << (slot % WORD_BITS));
     }
 
-    pub fn remove(&mut self, slot: usize) {
-        if slot < INLINE_BITS {
-            self.low &= !(1 << slot);
-            return;
-        }
-        let (word, bit) = place(slot);
-        if let Some(word) = self.high.get_mut(word) {
-            *word &= !(1 << bit);
-            while self.high.last() == Some(&0) {
-                self.high.pop();
-            }
-        }
+    fn remove(&mut self, slot: usize) {
+        self.change(slot / WORD_BITS, |word| word & !(1 << (slot % WORD_BITS)));
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.low == 0 && self.high.is_empty()
+    fn is_empty(&self) -> bool {
+        (0..self.words(self)).all(|index| self.word(index) == 0)
     }
 
     /// How many slots are in the set.
-    pub fn len(&self) -> u32 {
-        self.low.count_ones() + self.high.iter().map(|word| word.count_ones()).sum::<u32>()
+    fn count(&self) -> u32 {
+        (0..self.words(self)).map(|index| self.word(index).count_ones()).sum()
     }
 
-    /// Keeps only what is in `other` too.
-    pub fn intersect(&mut self, other: &Self) {
-        self.low &= other.low;
-        self.high.truncate(other.high.len());
-        for (word, other) in self.high.iter_mut().zip(&other.high) {
-            *word &= other;
+    /// What is in both.
+    fn and(&self, other: &Self) -> Self {
+        self.merged(other, |one, two| one & two)
+    }
+
+    /// What is in this set and not in the other.
+    fn without(&self, other: &Self) -> Self {
+        self.merged(other, |one, two| one & !two)
+    }
+
+    /// What is in either.
+    fn or(&self, other: &Self) -> Self {
+        self.merged(other, |one, two| one | two)
+    }
+
+    /// Word by word.
+    fn merged(&self, other: &Self, merge: impl Fn(u64, u64) -> u64) -> Self {
+        let mut merged = Self::default();
+        for index in 0..self.words(other) {
+            let word = merge(self.word(index), other.word(index));
+            if word != 0 {
+                merged.change(index, |_| word);
+            }
         }
-        while self.high.last() == Some(&0) {
-            self.high.pop();
-        }
+        merged
     }
 
-    /// The words of the set, for conditions over several sets at once: [`Mask::word`] of `0..Mask::words_max(..)`.
-    pub fn words_max<const N: usize>(masks: [&Self; N]) -> usize {
-        1 + masks.iter().map(|mask| mask.high.len().div_ceil(2)).max().unwrap_or(0)
+    /// The slots in the set, in order.
+    fn slots(&self) -> impl Iterator<Item = usize> {
+        (0..self.words(self)).flat_map(|index| {
+            let mut left = self.word(index);
+            std::iter::from_fn(move || {
+                let slot = left.trailing_zeros() as usize;
+                (left != 0).then(|| {
+                    left &= left - 1;
+                    index * WORD_BITS + slot
+                })
+            })
+        })
     }
 
-    /// The `index`th group of 128 slots.
-    pub fn word(&self, index: usize) -> u128 {
-        let Some(pair) = index.checked_sub(1) else { return self.low };
-        let part = |word: usize| u128::from(self.high.get(word).copied().unwrap_or(0));
-        part(pair * 2) | part(pair * 2 + 1) << WORD_BITS
+    /// The same set in another width, which must have room for it.
+    fn widened<N: Mask>(&self) -> N {
+        let mut wide = N::default();
+        self.slots().for_each(|slot| wide.insert(slot));
+        wide
     }
 }
 
-fn place(slot: usize) -> (usize, usize) {
-    ((slot - INLINE_BITS) / WORD_BITS, (slot - INLINE_BITS) % WORD_BITS)
+/// A set of up to `64 * N` slots, which costs no allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Words<const N: usize>([u64; N]);
+
+impl<const N: usize> Default for Words<N> {
+    fn default() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Mask for Words<N> {
+    const SLOTS_MAX: usize = N * WORD_BITS;
+
+    #[inline]
+    fn words(&self, _: &Self) -> usize {
+        N
+    }
+
+    #[inline]
+    fn word(&self, index: usize) -> u64 {
+        self.0[index]
+    }
+
+    #[inline]
+    fn change(&mut self, index: usize, change: impl FnOnce(u64) -> u64) {
+        self.0[index] = change(self.0[index]);
+    }
+}
+
+/// A set without bound. No empty words are kept at the end, so that equal sets are equal values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Unbounded(Vec<u64>);
+
+impl Mask for Unbounded {
+    const SLOTS_MAX: usize = usize::MAX;
+
+    fn words(&self, other: &Self) -> usize {
+        self.0.len().max(other.0.len())
+    }
+
+    fn word(&self, index: usize) -> u64 {
+        self.0.get(index).copied().unwrap_or(0)
+    }
+
+    fn change(&mut self, index: usize, change: impl FnOnce(u64) -> u64) {
+        let word = change(self.word(index));
+        if self.0.len() <= index {
+            self.0.resize(index + 1, 0);
+        }
+        self.0[index] = word;
+        while self.0.last() == Some(&0) {
+            self.0.pop();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -95,37 +155,45 @@ mod tests {
 
     use super::*;
 
+    /// What a set does, held against the library's.
+    fn is_a_set<M: Mask>(changes: &[(usize, bool)], other: &BTreeSet<usize>) -> Result<(), TestCaseError> {
+        let (mut mask, mut model) = (M::default(), BTreeSet::new());
+        for &(slot, insert) in changes.iter().filter(|change| change.0 < M::SLOTS_MAX) {
+            if insert {
+                mask.insert(slot);
+                model.insert(slot);
+            } else {
+                mask.remove(slot);
+                model.remove(&slot);
+            }
+        }
+        let of = |set: &BTreeSet<usize>| {
+            let mut mask = M::default();
+            set.iter().for_each(|&slot| mask.insert(slot));
+            mask
+        };
+        let other: BTreeSet<usize> = other.iter().copied().filter(|&slot| slot < M::SLOTS_MAX).collect();
+        prop_assert_eq!(&mask, &of(&model));
+        prop_assert_eq!(mask.count() as usize, model.len());
+        prop_assert_eq!(mask.is_empty(), model.is_empty());
+        prop_assert_eq!(mask.slots().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
+        prop_assert!((0..M::SLOTS_MAX.min(400)).all(|slot| mask.contains(slot) == model.contains(&slot)));
+        prop_assert_eq!(mask.and(&of(&other)), of(&model.intersection(&other).copied().collect()));
+        prop_assert_eq!(mask.or(&of(&other)), of(&model.union(&other).copied().collect()));
+        prop_assert_eq!(mask.without(&of(&other)), of(&model.difference(&other).copied().collect()));
+        prop_assert_eq!(mask.widened::<Unbounded>().slots().collect::<BTreeSet<_>>(), model);
+        Ok(())
+    }
+
     proptest! {
         #[test]
         fn it_is_a_set_and_equal_sets_are_equal_values(
             changes in prop::collection::vec((0_usize..400, prop::bool::ANY), 0..60),
             other in prop::collection::btree_set(0_usize..400, 0..60),
         ) {
-            let (mut mask, mut model) = (Mask::default(), BTreeSet::new());
-            for (slot, insert) in changes {
-                if insert {
-                    mask.insert(slot);
-                    model.insert(slot);
-                } else {
-                    mask.remove(slot);
-                    model.remove(&slot);
-                }
-            }
-            let of = |set: &BTreeSet<usize>| {
-                let mut mask = Mask::default();
-                set.iter().for_each(|&slot| mask.insert(slot));
-                mask
-            };
-            prop_assert_eq!(&mask, &of(&model));
-            prop_assert_eq!(mask.len() as usize, model.len());
-            prop_assert_eq!(mask.is_empty(), model.is_empty());
-            for slot in 0..400 {
-                prop_assert_eq!(mask.contains(slot), model.contains(&slot));
-                prop_assert_eq!(mask.word(slot / 128) >> (slot % 128) & 1 == 1, model.contains(&slot));
-            }
-            prop_assert!(model.iter().all(|slot| slot / 128 < Mask::words_max([&mask])));
-            mask.intersect(&of(&other));
-            prop_assert_eq!(mask, of(&model.intersection(&other).copied().collect()));
+            is_a_set::<Words<1>>(&changes, &other)?;
+            is_a_set::<Words<4>>(&changes, &other)?;
+            is_a_set::<Unbounded>(&changes, &other)?;
         }
     }
 }

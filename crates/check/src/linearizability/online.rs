@@ -14,7 +14,8 @@ use crate::specification::Specification;
 use crate::verdict::Verdict;
 
 use super::Limits;
-use super::search::{Ending, InFlight, NEVER, Scope, Search};
+use super::search::{Ending, Label, NEVER, Scope};
+use super::tiers::Tiered;
 
 /// A check of a run that is still going on. Events must be given in real-time order.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct Online<S: Specification + Clone> {
     spec: S,
     limits: Limits,
     /// One search, or one for each part of the object that has been touched.
-    searches: BTreeMap<Option<S::Partition>, Search<S>>,
+    searches: BTreeMap<Option<S::Partition>, Tiered<S>>,
     /// Operations that the searches have not seen the end of.
     operations: BTreeMap<OperationId, Tracked<S>>,
     waiting_by_client: BTreeMap<Client, OperationId>,
@@ -36,7 +37,9 @@ pub struct Online<S: Specification + Clone> {
 
 #[derive(Clone, Debug)]
 struct Tracked<S: Specification> {
-    operation: InFlight<S::Input, S::Output>,
+    label: Label,
+    input: S::Input,
+    output: Option<S::Output>,
     decided: Decision,
     partition: Option<S::Partition>,
     slot: Option<usize>,
@@ -95,9 +98,9 @@ impl<S: Specification + Clone> Online<S> {
         self.next_id += 1;
         self.waiting_by_client.insert(client, id);
         let partition = self.spec.partition(&input);
-        let operation =
-            InFlight { id, client, invoked: at, returned: None, input, output: None, deadline: NEVER };
-        self.operations.insert(id, Tracked { operation, decided: Decision::Waiting, partition, slot: None });
+        let label = Label { id, client, invoked: at, returned: None, deadline: NEVER };
+        let decided = Decision::Waiting;
+        self.operations.insert(id, Tracked { label, input, output: None, decided, partition, slot: None });
         self.queue.push_back(QueuedEvent::Invoked(id));
         Ok(id)
     }
@@ -111,11 +114,10 @@ impl<S: Specification + Clone> Online<S> {
         self.advance(at)?;
         self.event_count += 1;
         let deadline = self.event_count;
-        self.decide(id, Decision::Returned, |operation| {
-            operation.returned = Some(at);
-            operation.output = Some(output);
-            operation.deadline = deadline;
-        });
+        let tracked = self.decide(id, Decision::Returned);
+        tracked.label.returned = Some(at);
+        tracked.label.deadline = deadline;
+        tracked.output = Some(output);
         self.queue.push_back(QueuedEvent::Returned(id));
         self.drain();
         Ok(())
@@ -127,7 +129,7 @@ impl<S: Specification + Clone> Online<S> {
     /// The operation is not in flight.
     pub fn abandon(&mut self, id: OperationId) -> Result<(), OnlineError> {
         self.waiting(id)?;
-        self.decide(id, Decision::Abandoned, |_| {});
+        self.decide(id, Decision::Abandoned);
         self.drain();
         Ok(())
     }
@@ -138,7 +140,7 @@ impl<S: Specification + Clone> Online<S> {
     /// The operation is not in flight.
     pub fn refuse(&mut self, id: OperationId) -> Result<(), OnlineError> {
         self.waiting(id)?;
-        self.decide(id, Decision::Refused, |_| {});
+        self.decide(id, Decision::Refused);
         self.drain();
         Ok(())
     }
@@ -157,7 +159,7 @@ impl<S: Specification + Clone> Online<S> {
     pub fn finish(mut self) -> Verdict {
         let waiting: Vec<OperationId> = self.waiting_by_client.values().copied().collect();
         for id in waiting {
-            self.decide(id, Decision::Abandoned, |_| {});
+            self.decide(id, Decision::Abandoned);
         }
         self.drain();
         self.verdict()
@@ -165,14 +167,14 @@ impl<S: Specification + Clone> Online<S> {
 
     /// How many operations are held in memory, and how many worlds are possible: what bounds the memory in use.
     pub fn held(&self) -> (usize, usize) {
-        let open: usize = self.searches.values().map(Search::open_count).sum();
-        let worlds = self.searches.values().map(|search| search.frontier.len()).sum();
+        let open: usize = self.searches.values().map(Tiered::open_count).sum();
+        let worlds = self.searches.values().map(Tiered::width).sum();
         (self.operations.len() + open, worlds)
     }
 
     /// The states that are possible after what has been checked, where the object is not divided.
     pub fn possible_states(&self) -> impl Iterator<Item = &S::State> {
-        self.searches.values().flat_map(|search| search.frontier.iter().map(|world| &world.state))
+        self.searches.values().flat_map(Tiered::states)
     }
 
     fn waiting(&self, id: OperationId) -> Result<(), OnlineError> {
@@ -190,16 +192,11 @@ impl<S: Specification + Clone> Online<S> {
         Ok(())
     }
 
-    fn decide(
-        &mut self,
-        id: OperationId,
-        decision: Decision,
-        change: impl FnOnce(&mut InFlight<S::Input, S::Output>),
-    ) {
+    fn decide(&mut self, id: OperationId, decision: Decision) -> &mut Tracked<S> {
         let tracked = self.operations.get_mut(&id).expect("an operation that waits is tracked");
         tracked.decided = decision;
-        self.waiting_by_client.remove(&tracked.operation.client);
-        change(&mut tracked.operation);
+        self.waiting_by_client.remove(&tracked.label.client);
+        tracked
     }
 
     /// Gives the searches all events up to the first whose operation is not decided.
@@ -230,9 +227,9 @@ impl<S: Specification + Clone> Online<S> {
                     Some(partition) => Scope::Partition(format!("{partition:?}")),
                     None => Scope::Whole,
                 };
-                Search::new(self.spec.clone(), scope, self.limits)
+                Tiered::new(self.spec.clone(), scope, self.limits)
             });
-            tracked.slot = search.invoke(tracked.operation.clone())?;
+            tracked.slot = search.invoke(tracked.label, &tracked.input, tracked.output.as_ref());
         }
         if decided != Decision::Returned {
             self.operations.remove(&id);

@@ -4,14 +4,16 @@
 
 use std::time::Duration;
 
-use crate::hashing::{FastSet, hash_of};
 use crate::history::{Client, OperationId};
 use crate::specification::{Effect, Specification};
 use crate::verdict::{Unknown, Violation};
 
 use super::Limits;
-use super::configuration::{Configuration, Kinds, reduce};
+use super::automaton::Automaton;
+use super::configuration::{Configuration, ConfigurationSet, Kinds, reduce};
 use super::explain;
+use super::explored::Explored;
+use super::mask::Mask;
 
 /// The deadline of an operation that never returns.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -32,266 +34,378 @@ pub(super) enum Ending {
     Unknown(Unknown),
 }
 
-/// An operation as a search is given it.
-#[derive(Clone, Debug)]
-pub(super) struct InFlight<I, O> {
+/// Whose operation it is and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Label {
     pub id: OperationId,
     pub client: Client,
     pub invoked: Duration,
     /// When it returns; nothing if it never does.
     pub returned: Option<Duration>,
-    pub input: I,
-    pub output: Option<O>,
     /// A number that orders the returns, or [`NEVER`].
     pub deadline: u64,
 }
 
 /// An operation in flight, with what the rules need to know.
 #[derive(Clone, Debug)]
-pub(super) struct Slot<I, O> {
-    pub operation: InFlight<I, O>,
+pub(super) struct Slot {
+    pub label: Label,
+    /// Its number in the automaton.
+    pub action: u32,
     effect: Effect,
-    /// What operations that could be twins have in common.
-    twin_hash: u64,
     /// A twin with an earlier deadline, which is to be used first.
     twin_before: Option<usize>,
 }
 
-/// A search under way.
+/// A search under way, with room for the operations in flight that fit into `M`.
 #[derive(Clone, Debug)]
-pub(super) struct Search<S: Specification> {
-    pub spec: S,
+pub(super) struct Search<S: Specification, M> {
+    pub automaton: Automaton<S>,
     pub scope: Scope,
     limits: Limits,
-    pub slots: Vec<Option<Slot<S::Input, S::Output>>>,
+    /// Whether operations that were never answered may take effect again and again: see the parent's essay.
+    relaxed: bool,
+    pub slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     /// Slots in use of operations that may change the state, earliest deadline first.
     pub writers: Vec<usize>,
-    /// Slots in use of operations that change nothing.
-    pub readers: Vec<usize>,
-    kinds: Kinds,
+    /// Slots in use of operations that are not legal everywhere, with the number of their invocation, in that order.
+    conditional: Vec<(u64, usize)>,
+    kinds: Kinds<M>,
+    /// By state: which of the conditional operations are legal there.
+    legal: Vec<Legal<M>>,
+    /// Invocations of conditional operations so far.
+    invoked_count: u64,
     /// All worlds that explain what has returned. Never empty.
-    pub frontier: Vec<Configuration<S::State>>,
+    pub frontier: Vec<Configuration<M>>,
     /// Where the next frontier is collected.
-    next: Vec<Configuration<S::State>>,
-    /// Worlds visited while one return is explained, with whether they were reached by a bare overwrite.
-    visited: FastSet<Visit<S::State>>,
-    stack: Vec<Visit<S::State>>,
-    steps: u64,
+    next: ConfigurationSet<M>,
+    /// Worlds from which a return is explained.
+    explored: Explored<M>,
+    pub steps: u64,
     pub returned_count: u64,
 }
 
-/// A world, and whether the last thing that happened in it is an overwrite that no read in flight has seen.
-type Visit<T> = (Configuration<T>, bool);
+/// Operations that are legal in a state, among those invoked up to some time.
+#[derive(Clone, Debug, Default)]
+struct Legal<M> {
+    slots: M,
+    invoked_count: u64,
+}
 
-impl<S: Specification> Search<S> {
+impl<S: Specification, M: Mask> Search<S, M> {
     pub fn new(spec: S, scope: Scope, limits: Limits) -> Self {
-        let first =
-            Configuration { used: Default::default(), hideable: Default::default(), state: spec.initial() };
         Self {
-            spec,
+            automaton: Automaton::new(spec),
             scope,
             limits,
+            relaxed: false,
             slots: Vec::new(),
             free: Vec::new(),
             writers: Vec::new(),
-            readers: Vec::new(),
+            conditional: Vec::new(),
             kinds: Kinds::default(),
-            frontier: vec![first],
-            next: Vec::new(),
-            visited: FastSet::default(),
-            stack: Vec::new(),
+            legal: Vec::new(),
+            invoked_count: 0,
+            frontier: vec![Configuration::default()],
+            next: ConfigurationSet::default(),
+            explored: Explored::default(),
             steps: 0,
             returned_count: 0,
         }
     }
 
-    /// An operation comes into flight. It gets a slot, to be named when it returns; none if it has nothing to say.
-    pub fn invoke(&mut self, operation: InFlight<S::Input, S::Output>) -> Result<Option<usize>, Ending> {
-        let (input, output) = (&operation.input, operation.output.as_ref());
-        let effect = match self.scope {
-            Scope::Whole => self.spec.effect(input, output),
-            Scope::Partition(_) => self.spec.effect_within_partition(input, output),
-        };
-        let never_returns = operation.deadline == NEVER;
-        if never_returns && effect == Effect::ReadOnly {
-            return Ok(None);
+    /// Lets operations that were never answered take effect any number of times from now on.
+    pub fn relax(&mut self) {
+        self.relaxed = true;
+        for world in &mut self.frontier {
+            world.used = world.used.without(&self.kinds.unknown);
         }
-        let twin_hash = hash_of(input);
+        self.next.clear();
+        for world in self.frontier.drain(..) {
+            self.next.insert(world);
+        }
+        self.next.swap(&mut self.frontier);
+        reduce(&mut self.frontier, &self.kinds);
+    }
+
+    pub fn is_relaxed(&self) -> bool {
+        self.relaxed
+    }
+
+    /// Whether there is no room for one more operation in flight.
+    pub fn is_full(&self) -> bool {
+        self.free.is_empty() && self.slots.len() >= M::SLOTS_MAX
+    }
+
+    /// The same search with more room.
+    pub fn widened<N: Mask>(&self) -> Search<S, N>
+    where
+        S: Clone,
+    {
+        let widened = |world: &Configuration<M>| Configuration {
+            used: world.used.widened(),
+            hideable: world.hideable.widened(),
+            state: world.state,
+        };
+        let kinds = Kinds {
+            read_only: self.kinds.read_only.widened(),
+            overwrite: self.kinds.overwrite.widened(),
+            blind: self.kinds.blind.widened(),
+            general: self.kinds.general.widened(),
+            unknown: self.kinds.unknown.widened(),
+        };
+        Search {
+            automaton: self.automaton.clone(),
+            scope: self.scope.clone(),
+            limits: self.limits,
+            relaxed: self.relaxed,
+            slots: self.slots.clone(),
+            free: self.free.clone(),
+            writers: self.writers.clone(),
+            conditional: self.conditional.clone(),
+            kinds,
+            legal: Vec::new(),
+            invoked_count: self.invoked_count,
+            frontier: self.frontier.iter().map(widened).collect(),
+            next: ConfigurationSet::default(),
+            explored: Explored::default(),
+            steps: self.steps,
+            returned_count: self.returned_count,
+        }
+    }
+
+    /// An operation comes into flight. It gets a slot, to be named when it returns; none if it has nothing to say.
+    pub fn invoke(&mut self, label: Label, input: &S::Input, output: Option<&S::Output>) -> Option<usize> {
+        let is_whole = matches!(self.scope, Scope::Whole);
+        let action = self.automaton.action(input, output, |spec| {
+            if is_whole { spec.effect(input, output) } else { spec.effect_within_partition(input, output) }
+        });
+        let effect = self.automaton.known(action).effect;
+        let never_returns = label.deadline == NEVER;
+        if never_returns && effect == Effect::ReadOnly {
+            self.automaton.release(action);
+            return None;
+        }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        self.slots[slot] = Some(Slot { operation, effect, twin_hash, twin_before: None });
-        if effect == Effect::ReadOnly {
-            self.readers.push(slot);
-            self.kinds.read_only.insert(slot);
-            self.read_at_once(slot)?;
-            return Ok(Some(slot));
-        }
+        self.slots[slot] = Some(Slot { label, action, effect, twin_before: None });
         if never_returns {
             self.kinds.unknown.insert(slot);
-        } else if effect == Effect::Overwrite {
-            self.kinds.overwrite.insert(slot);
+        }
+        if effect == Effect::Overwrite {
+            self.kinds.blind.insert(slot);
+            if !never_returns {
+                self.kinds.overwrite.insert(slot);
+            }
+        } else {
+            self.invoked_count += 1;
+            self.conditional.push((self.invoked_count, slot));
+        }
+        if effect == Effect::ReadOnly {
+            self.kinds.read_only.insert(slot);
+            self.read_at_once(slot);
+            return Some(slot);
+        }
+        if effect == Effect::General {
+            self.kinds.general.insert(slot);
         }
         self.pair_with_twins(slot);
-        let deadline = self.deadline(slot);
-        let place = self.writers.partition_point(|&other| self.deadline(other) <= deadline);
+        let place = self.writers.partition_point(|&other| self.deadline(other) <= label.deadline);
         self.writers.insert(place, slot);
-        Ok(Some(slot))
+        Some(slot)
     }
 
     /// The operation in `slot` returns: keeps the worlds in which it has taken effect, or can now.
     pub fn explain_return(&mut self, slot: usize) -> Result<(), Ending> {
-        let frontier = std::mem::take(&mut self.frontier);
-        let mut next = std::mem::take(&mut self.next);
-        next.clear();
-        self.visited.clear();
-        let explored = frontier.iter().try_for_each(|configuration| {
-            if configuration.used.contains(slot) {
-                next.push(without(configuration.clone(), slot));
-                return Ok(());
+        self.next.clear();
+        self.explored.clear();
+        for world in &self.frontier {
+            if world.used.contains(slot) {
+                self.next.insert(world.clone().closed(slot));
+                continue;
             }
             // Rule 2: it was in flight at the last overwrite, which hid it.
-            if configuration.hideable.contains(slot) {
-                next.push(without(configuration.clone(), slot));
+            if world.hideable.contains(slot) {
+                self.next.insert(world.clone().closed(slot));
             }
-            self.explore(configuration, slot, &mut next)
-        });
-        self.frontier = frontier;
-        explored?;
-        if next.is_empty() {
+            self.explored.begin_with(world.clone());
+        }
+        let mut index = 0;
+        while index < self.explored.len() {
+            let world = self.explored.get(index).clone();
+            self.explore(&world, slot);
+            self.check_limits()?;
+            index += 1;
+        }
+        if self.next.is_empty() {
             return Err(Ending::Violation(Box::new(explain::violation(self, slot))));
         }
-        self.next = std::mem::replace(&mut self.frontier, next);
+        self.next.swap(&mut self.frontier);
         self.returned_count += 1;
         self.close(slot);
         reduce(&mut self.frontier, &self.kinds);
         self.settle_unknowns();
-        self.check_configurations(self.frontier.len())
+        self.forget_states();
+        Ok(())
     }
 
     /// How many operations are in flight, or were never answered and have not certainly taken effect.
     pub fn open_count(&self) -> usize {
-        self.writers.len() + self.readers.len()
+        self.slots.len() - self.free.len()
     }
 
-    /// Collects in `next` the worlds that follow `from` when the operation in `target` takes effect, after any others
-    /// in flight for which there can be a reason to be before it.
-    fn explore(
-        &mut self,
-        from: &Configuration<S::State>,
-        target: usize,
-        next: &mut Vec<Configuration<S::State>>,
-    ) -> Result<(), Ending> {
-        self.stack.clear();
-        self.stack.push((from.clone(), false));
-        while let Some((world, bare)) = self.stack.pop() {
-            if let Some((child, _)) = self.place(&world, bare, target)? {
-                next.push(without(child, target));
-                self.check_configurations(next.len())?;
-            }
-            for position in 0..self.writers.len() {
-                let slot = self.writers[position];
-                if slot == target || world.used.contains(slot) || !self.is_first_twin(&world, slot) {
-                    continue;
-                }
-                let Some((child, bare)) = self.place(&world, bare, slot)? else { continue };
-                if child.used.contains(target) {
-                    // The target is a read, and was legal at once.
-                    next.push(without(child, target));
-                    self.check_configurations(next.len())?;
-                } else if self.visited.insert((child.clone(), bare)) {
-                    self.check_configurations(self.visited.len())?;
-                    self.stack.push((child, bare));
-                }
-            }
-        }
-        Ok(())
+    /// Keeps only the `width` most promising worlds. What is found then is an explanation; what is not found may
+    /// still be one.
+    pub fn narrow(&mut self, width: usize) {
+        let kinds = &self.kinds;
+        self.frontier.sort_by_cached_key(|world| world.burden(kinds));
+        self.frontier.truncate(width);
     }
 
-    /// The world in which the operation in `slot` takes effect next, and whether that is a bare overwrite; nothing if
-    /// it is not legal there or makes no difference worth trying.
-    fn place(
-        &mut self,
-        world: &Configuration<S::State>,
-        bare: bool,
-        slot: usize,
-    ) -> Result<Option<Visit<S::State>>, Ending> {
-        let Slot { operation, effect, .. } = self.slots[slot].as_ref().expect("a slot in use");
-        let effect = *effect;
-        // Rule 2: the overwrite before this one is better left unplaced.
-        if bare && effect == Effect::Overwrite {
-            return Ok(None);
+    /// Collects what follows from `world`: in `next` if the operation in `target` takes effect, among the explored
+    /// worlds if it is another operation in flight for which there can be a reason to be before it.
+    fn explore(&mut self, world: &Configuration<M>, target: usize) {
+        let legal = self.legal(world.state);
+        match self.slot(target).effect {
+            Effect::ReadOnly => {}
+            Effect::General if !legal.contains(target) => {}
+            Effect::General => {
+                let after = self.stepped(world, target);
+                self.next.insert(after.closed(target));
+            }
+            Effect::Overwrite => {
+                let state = self.automaton.leads_to(self.slot(target).action);
+                let after = self.overwritten(world, target, state);
+                self.next.insert(after.closed(target));
+            }
         }
-        count_step(
-            &mut self.steps,
-            self.limits,
-            self.returned_count,
-            self.writers.len() + self.readers.len(),
-        )?;
-        let Some(state) = self.spec.step(&world.state, &operation.input, operation.output.as_ref()) else {
-            return Ok(None);
-        };
+        for slot in legal.and(&self.kinds.general).without(&world.used).slots() {
+            if slot != target && self.is_first_twin(world, slot) {
+                let after = self.stepped(world, slot);
+                self.take(after, target);
+            }
+        }
+        for slot in self.kinds.blind.without(&world.used).slots() {
+            if slot != target && self.is_first_twin(world, slot) {
+                self.overwrite_with_reason(world, slot, target);
+            }
+        }
+    }
+
+    /// The overwrite in `slot` takes effect before the target, but only together with what is a reason for that: a read
+    /// in flight that sees it, or another operation that becomes legal. Without one, it can wait (rule 2).
+    fn overwrite_with_reason(&mut self, world: &Configuration<M>, slot: usize, target: usize) {
+        let state = self.automaton.leads_to(self.slot(slot).action);
         // Rule 4. An overwrite that leaves the state as it is can still make a difference: it hides others.
-        let hides = effect == Effect::Overwrite && world.has_unhideable(&self.kinds);
-        if operation.deadline == NEVER && state == world.state && !hides {
-            return Ok(None);
+        if state == world.state && self.kinds.unknown.contains(slot) && !world.has_unhideable(&self.kinds) {
+            return;
         }
-        let mut child = Configuration { used: world.used.clone(), hideable: world.hideable.clone(), state };
-        child.used.insert(slot);
-        if effect == Effect::ReadOnly {
-            return Ok(Some((child, false)));
+        let fits = self.legal(state).without(&world.used);
+        if !fits.and(&self.kinds.read_only).is_empty() {
+            let after = self.overwritten(world, slot, state);
+            self.take(after, target);
+            return;
         }
-        if effect == Effect::Overwrite {
-            child.hideable = self.kinds.overwrite.clone();
+        let fits = fits.and(&self.kinds.general);
+        if fits.is_empty() {
+            return;
         }
-        let seen = self.read_all_legal(&mut child)?;
-        Ok(Some((child, effect == Effect::Overwrite && !seen)))
+        let bare = self.overwritten(world, slot, state);
+        for second in fits.slots() {
+            if self.is_first_twin(&bare, second) {
+                let after = self.stepped(&bare, second);
+                self.take(after, target);
+            }
+        }
     }
 
-    /// Rule 1, after a change: all reads in flight that are legal now take effect. Whether there was any.
-    fn read_all_legal(&mut self, world: &mut Configuration<S::State>) -> Result<bool, Ending> {
-        let open = self.open_count();
-        let mut any = false;
-        for &reader in &self.readers {
-            if world.used.contains(reader) {
-                continue;
-            }
-            count_step(&mut self.steps, self.limits, self.returned_count, open)?;
-            let operation = &self.slots[reader].as_ref().expect("a reader's slot is in use").operation;
-            if self.spec.step(&world.state, &operation.input, operation.output.as_ref()).is_some() {
-                world.used.insert(reader);
-                any = true;
-            }
+    fn take(&mut self, world: Configuration<M>, target: usize) {
+        if world.used.contains(target) {
+            self.next.insert(world.closed(target));
+        } else {
+            self.explored.insert(world, &self.kinds);
         }
-        Ok(any)
+    }
+
+    /// The world after the operation in `slot`, which is legal there, and is no overwrite.
+    fn stepped(&mut self, world: &Configuration<M>, slot: usize) -> Configuration<M> {
+        let state = self.automaton.step(world.state, self.slot(slot).action);
+        let state = state.expect("an operation that was found legal in this state");
+        let mut after = Configuration { used: world.used.clone(), hideable: world.hideable.clone(), state };
+        self.mark(&mut after, slot);
+        after
+    }
+
+    /// The world after the overwrite in `slot`, which leads to `state`.
+    fn overwritten(&mut self, world: &Configuration<M>, slot: usize, state: u32) -> Configuration<M> {
+        let mut after = Configuration { used: world.used.clone(), hideable: M::default(), state };
+        self.mark(&mut after, slot);
+        after.hideable = self.kinds.overwrite.without(&after.used);
+        after
+    }
+
+    /// The operation has taken effect, and with it, by rule 1, all reads in flight that are legal now.
+    fn mark(&mut self, world: &mut Configuration<M>, slot: usize) {
+        self.steps += 1;
+        if !(self.relaxed && self.kinds.unknown.contains(slot)) {
+            world.used.insert(slot);
+        }
+        let reads = self.legal(world.state).and(&self.kinds.read_only);
+        world.used = world.used.or(&reads);
     }
 
     /// Rule 1, for a read that comes into flight.
-    fn read_at_once(&mut self, slot: usize) -> Result<(), Ending> {
-        let open = self.open_count();
-        let operation = &self.slots[slot].as_ref().expect("the slot was just filled").operation;
-        for world in &mut self.frontier {
-            count_step(&mut self.steps, self.limits, self.returned_count, open)?;
-            if self.spec.step(&world.state, &operation.input, operation.output.as_ref()).is_some() {
-                world.used.insert(slot);
+    fn read_at_once(&mut self, slot: usize) {
+        for index in 0..self.frontier.len() {
+            self.steps += 1;
+            if self.legal(self.frontier[index].state).contains(slot) {
+                self.frontier[index].used.insert(slot);
             }
         }
-        Ok(())
+    }
+
+    /// Which of the conditional operations in flight are legal in a state; if they were never answered, only where they
+    /// change it (rule 4). There may be more in the set: operations of other kinds, and ones that are over.
+    fn legal(&mut self, state: u32) -> M {
+        let index = state as usize;
+        if self.legal.len() <= index {
+            self.legal.resize_with(index + 1, Legal::default);
+        }
+        let known_count = self.legal[index].invoked_count;
+        if known_count != self.invoked_count {
+            for position in (0..self.conditional.len()).rev() {
+                let (number, slot) = self.conditional[position];
+                if number <= known_count {
+                    break;
+                }
+                let action = self.slot(slot).action;
+                let after = self.automaton.step(state, action);
+                let never_returns = self.kinds.unknown.contains(slot);
+                if after.is_some_and(|after| !never_returns || after != state) {
+                    self.legal[index].slots.insert(slot);
+                } else {
+                    self.legal[index].slots.remove(slot);
+                }
+            }
+            self.legal[index].invoked_count = self.invoked_count;
+        }
+        self.legal[index].slots.clone()
     }
 
     /// Rule 3: whether no twin should be used before the operation in `slot`.
-    fn is_first_twin(&self, world: &Configuration<S::State>, slot: usize) -> bool {
-        let twin_before = self.slots[slot].as_ref().and_then(|slot| slot.twin_before);
-        twin_before.is_none_or(|twin| world.used.contains(twin))
+    fn is_first_twin(&self, world: &Configuration<M>, slot: usize) -> bool {
+        self.slot(slot).twin_before.is_none_or(|twin| world.used.contains(twin))
     }
 
     /// Finds the twins of a new operation, and takes its place among them.
     fn pair_with_twins(&mut self, slot: usize) {
         let deadline = self.deadline(slot);
         let mut before: Option<usize> = None;
-        for &other in &self.writers {
+        for position in 0..self.writers.len() {
+            let other = self.writers[position];
             if !self.are_twins(slot, other) {
                 continue;
             }
@@ -306,18 +420,27 @@ impl<S: Specification> Search<S> {
         self.slots[slot].as_mut().expect("the slot was just filled").twin_before = before;
     }
 
-    /// Whether either could stand wherever the other stands. For overwrites the answer makes no difference: they are
+    /// Whether either could stand wherever the other stands. What an overwrite is answered makes no difference: it is
     /// legal everywhere.
-    fn are_twins(&self, one: usize, two: usize) -> bool {
-        let (Some(one), Some(two)) = (&self.slots[one], &self.slots[two]) else { return false };
-        one.twin_hash == two.twin_hash
-            && one.effect == two.effect
-            && one.operation.input == two.operation.input
-            && (one.effect == Effect::Overwrite || one.operation.output == two.operation.output)
+    fn are_twins(&mut self, one: usize, two: usize) -> bool {
+        let (one, two) = (self.slot(one), self.slot(two));
+        let (first, second) = (one.action, two.action);
+        match (one.effect, two.effect) {
+            (Effect::Overwrite, Effect::Overwrite) => {
+                self.automaton.leads_to(first) == self.automaton.leads_to(second)
+            }
+            (Effect::General, Effect::General) => self.automaton.are_equal(first, second),
+            _ => false,
+        }
+    }
+
+    #[inline]
+    fn slot(&self, slot: usize) -> &Slot {
+        self.slots[slot].as_ref().expect("a slot in use")
     }
 
     fn deadline(&self, slot: usize) -> u64 {
-        self.slots[slot].as_ref().map_or(NEVER, |slot| slot.operation.deadline)
+        self.slots[slot].as_ref().map_or(NEVER, |slot| slot.label.deadline)
     }
 
     /// An operation that was never answered and has taken effect in every world is over.
@@ -327,13 +450,12 @@ impl<S: Specification> Search<S> {
         }
         let mut settled = self.kinds.unknown.clone();
         for world in &self.frontier {
-            settled.intersect(&world.used);
+            settled = settled.and(&world.used);
             if settled.is_empty() {
                 return;
             }
         }
-        let slots: Vec<usize> = self.writers.iter().copied().filter(|&slot| settled.contains(slot)).collect();
-        for slot in slots {
+        for slot in settled.slots() {
             for world in &mut self.frontier {
                 world.used.remove(slot);
             }
@@ -344,15 +466,21 @@ impl<S: Specification> Search<S> {
     /// Frees a slot that no world mentions any more.
     fn close(&mut self, slot: usize) {
         let closed = self.slots[slot].take().expect("a slot in use");
+        self.automaton.release(closed.action);
         self.free.push(slot);
+        if closed.effect == Effect::Overwrite {
+            self.kinds.blind.remove(slot);
+            self.kinds.overwrite.remove(slot);
+        } else {
+            self.conditional.retain(|&(_, other)| other != slot);
+        }
         if closed.effect == Effect::ReadOnly {
-            self.readers.retain(|&reader| reader != slot);
             self.kinds.read_only.remove(slot);
             return;
         }
-        self.writers.retain(|&writer| writer != slot);
-        self.kinds.overwrite.remove(slot);
+        self.kinds.general.remove(slot);
         self.kinds.unknown.remove(slot);
+        self.writers.retain(|&writer| writer != slot);
         for &writer in &self.writers {
             let writer = self.slots[writer].as_mut().expect("a writer's slot is in use");
             if writer.twin_before == Some(slot) {
@@ -361,29 +489,27 @@ impl<S: Specification> Search<S> {
         }
     }
 
-    fn check_configurations(&self, count: usize) -> Result<(), Ending> {
-        let configurations_max = self.limits.configurations_max;
-        if count <= configurations_max {
-            return Ok(());
+    /// Forgets states that are not possible any more, when there are many.
+    fn forget_states(&mut self) {
+        if self.automaton.is_full() {
+            self.automaton.collect(self.frontier.iter_mut().map(|world| &mut world.state));
+            self.legal.clear();
         }
-        Err(Ending::Unknown(Unknown::Configurations {
-            configurations_max,
-            operations_returned: self.returned_count,
-            open: self.open_count(),
-        }))
     }
-}
 
-fn count_step(steps: &mut u64, limits: Limits, operations_returned: u64, open: usize) -> Result<(), Ending> {
-    *steps += 1;
-    if *steps <= limits.steps_max {
-        return Ok(());
+    fn check_limits(&self) -> Result<(), Ending> {
+        let Limits { steps_max, configurations_max } = self.limits;
+        let (operations_returned, open) = (self.returned_count, self.open_count());
+        if self.steps > steps_max {
+            return Err(Ending::Unknown(Unknown::Steps { steps_max, operations_returned, open }));
+        }
+        if self.next.len().max(self.explored.len()) > configurations_max {
+            return Err(Ending::Unknown(Unknown::Configurations {
+                configurations_max,
+                operations_returned,
+                open,
+            }));
+        }
+        Ok(())
     }
-    Err(Ending::Unknown(Unknown::Steps { steps_max: limits.steps_max, operations_returned, open }))
-}
-
-fn without<T>(mut configuration: Configuration<T>, slot: usize) -> Configuration<T> {
-    configuration.used.remove(slot);
-    configuration.hideable.remove(slot);
-    configuration
 }

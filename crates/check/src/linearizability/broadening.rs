@@ -1,0 +1,313 @@
+//! A whole history checked: first as it comes, then, where too much is possible, in narrow and ever broader passes.
+//!
+//! As long as few worlds are possible at a time, all are kept, and one pass decides. Where many are (operations that were
+//! never answered can take effect in any order, for ever), there are three ways on, tried in turn until one decides:
+//!
+//! 1. *Narrow.* A pass keeps only the most promising worlds: those in which fewest unanswered operations had to take
+//!    effect, since what has not been used can still be. If it comes to the end, it has found an explanation. If it dies,
+//!    it goes back some way and tries again with more worlds, the further and the more the more often it died there.
+//! 2. *Weaker.* If no explanation exists even when unanswered operations may take effect any number of times, none
+//!    exists. Under that condition there are fewer worlds, because what has been used need not be remembered.
+//! 3. *Broader.* More worlds are all kept, up to the limit. A pass that never had to leave out anything is exact,
+//!    whatever it says.
+
+use crate::history::{Event, History, OperationId, Outcome};
+use crate::specification::Specification;
+use crate::verdict::{Unknown, Verdict};
+
+use super::search::{Ending, Label, NEVER, Scope};
+use super::tiers::Tiered;
+use super::{Limits, TimeLimit};
+
+/// How many worlds are kept at once, and when.
+#[derive(Clone, Copy, Debug)]
+struct Widths {
+    /// Up to so many worlds are all kept before a narrow pass is tried.
+    kept_max_first: usize,
+    /// How many worlds a narrow pass keeps as long as it lives.
+    narrow: usize,
+    /// How many worlds it keeps at most after it died.
+    narrow_max: usize,
+    /// How much broader the next pass is.
+    factor: usize,
+}
+
+const WIDTHS: Widths = Widths { kept_max_first: 1_024, narrow: 16, narrow_max: 1_024, factor: 4 };
+
+/// How often a narrow pass may die.
+const DEATHS_MAX: u32 = 40;
+/// Events between two points to which a narrow pass can go back.
+const TRAIL_SPACING: usize = 64;
+/// How many such points are kept.
+const TRAIL_POINTS_MAX: usize = 256;
+/// The weaker condition is given up after so many times the steps that were made before.
+const WEAKER_STEPS_FACTOR: u64 = 4;
+/// But not before this many.
+const WEAKER_STEPS_MIN: u64 = 200_000;
+/// Steps after which the time is looked at again.
+const STEPS_PER_LOOK: u64 = 20_000;
+
+/// A history with what all its parts need.
+pub(super) struct Course<'a, S: Specification> {
+    spec: &'a S,
+    history: &'a History<S::Input, S::Output>,
+    /// By operation: a number that orders the returns.
+    deadlines: Vec<u64>,
+    limits: Limits,
+    time: Option<TimeLimit<'a>>,
+    widths: Widths,
+}
+
+/// How far a pass through a part has come.
+struct Pass<'a, S: Specification> {
+    search: Tiered<&'a S>,
+    /// Events that have been taken.
+    position: usize,
+    /// Operations in flight that will return, with their slots.
+    in_flight: Vec<(usize, usize)>,
+    /// At how many steps the time is to be looked at.
+    look_at: u64,
+}
+
+impl<S: Specification> Clone for Pass<'_, S> {
+    fn clone(&self) -> Self {
+        let Self { search, position, in_flight, look_at } = self;
+        Self { search: search.clone(), position: *position, in_flight: in_flight.clone(), look_at: *look_at }
+    }
+}
+
+/// Why a pass stopped.
+enum Stop {
+    /// All events have been taken.
+    Done,
+    /// More worlds are possible than the width allows.
+    TooWide,
+    Ended(Ending),
+}
+
+impl<'a, S: Specification> Course<'a, S> {
+    pub fn new(
+        spec: &'a S,
+        history: &'a History<S::Input, S::Output>,
+        limits: Limits,
+        time: Option<TimeLimit<'a>>,
+    ) -> Self {
+        let mut deadlines = vec![NEVER; history.len()];
+        for (position, event) in history.events().iter().enumerate() {
+            if let Event::Returned(index) = *event {
+                deadlines[index] = position as u64;
+            }
+        }
+        Self { spec, history, deadlines, limits, time, widths: WIDTHS }
+    }
+
+    /// The verdict on a part of the object, or on the whole.
+    pub fn check(&self, events: &[Event], scope: Scope) -> Verdict {
+        let mut known = Pass {
+            search: Tiered::new(self.spec, scope, self.limits),
+            position: 0,
+            in_flight: Vec::new(),
+            look_at: STEPS_PER_LOOK,
+        };
+        let mut width = self.widths.kept_max_first.min(self.limits.configurations_max);
+        let mut is_first = true;
+        loop {
+            match self.advance(&mut known, events, width) {
+                Stop::Done => return Verdict::Linearizable,
+                Stop::Ended(ending) => return ending.into(),
+                Stop::TooWide => {}
+            }
+            if std::mem::replace(&mut is_first, false)
+                && let Some(verdict) = self.try_narrow(&mut known, events)
+            {
+                return verdict;
+            }
+            if width >= self.limits.configurations_max {
+                return Verdict::Unknown(Unknown::Configurations {
+                    configurations_max: self.limits.configurations_max,
+                    operations_returned: known.search.returned_count(),
+                    open: known.search.open_count(),
+                });
+            }
+            width = (width * self.widths.factor).min(self.limits.configurations_max);
+        }
+    }
+
+    /// The verdict, if a narrow pass from where all worlds are known, or the weaker condition, finds one.
+    fn try_narrow(&self, known: &mut Pass<'a, S>, events: &[Event]) -> Option<Verdict> {
+        let mut trail = vec![known.clone()];
+        let mut pass = known.clone();
+        let mut width = self.widths.narrow;
+        let (mut deaths, mut deaths_here, mut furthest) = (0, 0, 0);
+        loop {
+            match self.advance(&mut pass, events, width) {
+                Stop::Done => return Some(Verdict::Linearizable),
+                Stop::Ended(Ending::Unknown(unknown @ (Unknown::Steps { .. } | Unknown::Time { .. }))) => {
+                    return Some(Verdict::Unknown(unknown));
+                }
+                Stop::Ended(Ending::Unknown(Unknown::Configurations { .. }) | Ending::Violation(_)) => {
+                    known.search.set_steps(pass.search.steps());
+                    deaths += 1;
+                    deaths_here += 1;
+                    furthest = furthest.max(pass.position);
+                    if deaths == 1
+                        && let Some(violation) = self.try_weaker(known, events)
+                    {
+                        return Some(violation);
+                    }
+                    width *= self.widths.factor;
+                    if width > self.widths.narrow_max || deaths > DEATHS_MAX {
+                        return None;
+                    }
+                    trail.truncate(trail.len().saturating_sub(1 << deaths_here).max(1));
+                    pass = trail.last().expect("the first point stays").clone();
+                    pass.search.set_steps(known.search.steps());
+                    pass.search.narrow(width);
+                }
+                Stop::TooWide => {
+                    if pass.position > furthest {
+                        (deaths_here, width) = (0, self.widths.narrow);
+                    }
+                    leave_point(&mut trail, &pass);
+                    pass.search.narrow(width);
+                }
+            }
+        }
+    }
+
+    /// A violation even of the weaker condition, if there is one and it is found soon.
+    fn try_weaker(&self, known: &mut Pass<'a, S>, events: &[Event]) -> Option<Verdict> {
+        let mut weaker = known.clone();
+        weaker.search.relax();
+        let steps_max =
+            known.search.steps() + WEAKER_STEPS_MIN.max(known.search.steps() * WEAKER_STEPS_FACTOR);
+        let verdict = loop {
+            // A few events at a time, to look at the steps in between.
+            let until = events.len().min(weaker.position + TRAIL_SPACING);
+            match self.advance(&mut weaker, &events[..until], self.limits.configurations_max) {
+                Stop::Ended(ending @ Ending::Violation(_)) => break Some(ending.into()),
+                Stop::Done if until < events.len() && weaker.search.steps() < steps_max => {}
+                Stop::Ended(Ending::Unknown(_)) | Stop::Done | Stop::TooWide => break None,
+            }
+        };
+        known.search.set_steps(weaker.search.steps());
+        verdict
+    }
+
+    /// Takes events until the worlds are more than `width`.
+    fn advance(&self, pass: &mut Pass<'a, S>, events: &[Event], width: usize) -> Stop {
+        if pass.search.width() > width {
+            return Stop::TooWide;
+        }
+        while let Some(event) = events.get(pass.position) {
+            pass.position += 1;
+            match *event {
+                Event::Invoked(index) => self.invoke(pass, index),
+                Event::Returned(index) => {
+                    let place = pass.in_flight.iter().position(|(other, _)| *other == index);
+                    let place = place.expect("an operation that returns was invoked before");
+                    let (_, slot) = pass.in_flight.swap_remove(place);
+                    if let Err(ending) = pass.search.explain_return(slot) {
+                        return Stop::Ended(ending);
+                    }
+                    if pass.search.width() > width {
+                        return Stop::TooWide;
+                    }
+                    if let Some(unknown) = self.out_of_time(pass) {
+                        return Stop::Ended(Ending::Unknown(unknown));
+                    }
+                }
+            }
+        }
+        Stop::Done
+    }
+
+    fn invoke(&self, pass: &mut Pass<'a, S>, index: usize) {
+        let operation = &self.history.operations()[index];
+        let (returned, output) = match &operation.outcome {
+            Outcome::Returned { at, output } => (Some(*at), Some(output)),
+            Outcome::Open => (None, None),
+        };
+        let label = Label {
+            id: OperationId(index as u64),
+            client: operation.client,
+            invoked: operation.invoked,
+            returned,
+            deadline: self.deadlines[index],
+        };
+        let slot = pass.search.invoke(label, &operation.input, output);
+        if let Some(slot) = slot.filter(|_| returned.is_some()) {
+            pass.in_flight.push((index, slot));
+        }
+    }
+
+    fn out_of_time(&self, pass: &mut Pass<'a, S>) -> Option<Unknown> {
+        let steps = pass.search.steps();
+        if steps < pass.look_at {
+            return None;
+        }
+        pass.look_at = steps + STEPS_PER_LOOK;
+        let TimeLimit { time_max, elapsed } = self.time?;
+        (elapsed() > time_max).then(|| Unknown::Time {
+            time_max,
+            operations_returned: pass.search.returned_count(),
+            open: pass.search.open_count(),
+        })
+    }
+}
+
+/// Keeps `pass` as a point to go back to, if the last one is some way back. Of too many, every other is forgotten.
+fn leave_point<'a, S: Specification>(trail: &mut Vec<Pass<'a, S>>, pass: &Pass<'a, S>) {
+    if trail.last().is_some_and(|last| pass.position < last.position + TRAIL_SPACING) {
+        return;
+    }
+    trail.push(pass.clone());
+    if trail.len() > TRAIL_POINTS_MAX {
+        let mut index = 0;
+        trail.retain(|_| {
+            index += 1;
+            index % 2 == 1
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::brute_force;
+    use super::*;
+    use crate::generate::{self, Shape};
+    use crate::specification::{CasOutput, CasRegister};
+
+    /// Histories so small that the definition decides them, on ways so narrow that they die.
+    #[test]
+    fn narrow_weaker_and_broader_passes_end_in_the_verdict_of_the_definition() {
+        let spec = CasRegister { initial: 0 };
+        let (mut kept, mut broken) = (0, 0);
+        for seed in 0..3_000_usize {
+            let shape = Shape { seed: seed as u64, clients: 4, operations: 10, lost_per_mille: 400 };
+            let mut history = generate::cas_register(shape, 2);
+            let index = seed % history.len();
+            match history.operations()[index].output() {
+                Some(CasOutput::Value(value)) => {
+                    let other = CasOutput::Value((value + 1) % 3);
+                    history = generate::with_output(&history, index, other);
+                }
+                Some(CasOutput::Swapped(swapped)) => {
+                    let other = CasOutput::Swapped(!swapped);
+                    history = generate::with_output(&history, index, other);
+                }
+                _ => {}
+            }
+            let expected = brute_force::is_linearizable(&spec, &history);
+            *(if expected { &mut kept } else { &mut broken }) += 1;
+            for (kept_max_first, narrow, factor) in [(1, 1, 2), (1, 1, 100), (2, 1, 2), (3, 2, 2)] {
+                let mut course = Course::new(&spec, &history, Limits::default(), None);
+                course.widths = Widths { kept_max_first, narrow, narrow_max: 4, factor };
+                let verdict = course.check(history.events(), Scope::Whole);
+                assert_eq!(verdict.is_linearizable(), expected, "seed {seed}: {verdict}");
+                assert_eq!(verdict.is_violation(), !expected, "seed {seed}: {verdict}");
+            }
+        }
+        assert!(kept > 300 && broken > 300, "both verdicts must be exercised: {kept} kept, {broken} broken");
+    }
+}
