@@ -1,7 +1,9 @@
 //! The catalogue: every mechanism of the laboratory, a line each, and what is still to come.
 
 use crate::entry::{Entry, Experiment, Family};
-use crate::mechanism::{clocks, commit, consensus, database, failure, gossip, mutex, replication, routing, snapshot, time_sync};
+use crate::mechanism::{
+    clocks, commit, consensus, database, failure, gossip, mutex, replication, routing, snapshot, time_sync,
+};
 use crate::suggest;
 
 /// Every entry, in the order of the survey's chapters.

@@ -15,7 +15,7 @@ pub mod position;
 pub mod quorum;
 pub mod replication;
 pub mod routing;
-
 pub mod snapshot;
 pub mod time_sync;
+
 pub use broken::Broken;

@@ -109,7 +109,7 @@ impl Stage for Copies {
         Ok(World::new(
             ids,
             move |node| Quorum::new(node, ring.clone(), config.clone()),
-            Box::new(|_, _| Ok(())),
+            Box::new(|_, _, _| Ok(())),
         ))
     }
 

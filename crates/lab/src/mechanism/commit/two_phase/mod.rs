@@ -275,6 +275,7 @@ static ABOUT: About = About {
             ..PLANTED
         },
     ],
+    explorations: &[],
     experiments: &[measure::COST, measure::BLOCKING],
     must_exercise: &["client.committed", "client.aborted", "two_phase.was in doubt"],
 };

@@ -34,8 +34,9 @@ pub struct Group {
     /// Who answered since the faults ended.
     told: BTreeSet<NodeId>,
     healed: bool,
-    /// When the first client was answered, and the last learner learned.
+    /// When the first client was answered.
     pub decided: Option<Duration>,
+    /// When the last learner had learned.
     pub all_learned: Option<Duration>,
     forced: BTreeSet<(NodeId, Ticket)>,
 }

@@ -302,6 +302,7 @@ static ABOUT: About = About {
             ..PLANTED
         },
     ],
+    explorations: &[],
     experiments: &[measure::COST, measure::UNDECIDED],
     must_exercise: &["paxos.chosen", "client.answered", "note.paxos.gave_way", "note.paxos.attempt"],
 };

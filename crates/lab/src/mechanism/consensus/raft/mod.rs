@@ -295,6 +295,7 @@ static ABOUT: About = About {
             ..PLANTED
         },
     ],
+    explorations: &[],
     experiments: &[elections::SPLIT_VOTE, elections::WAN, elections::LAN, elections::STEADY],
     must_exercise: &["client.proposed", "raft.committed", "raft.reads served", "note.raft.election"],
 };

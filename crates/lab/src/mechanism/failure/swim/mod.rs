@@ -174,6 +174,7 @@ static ABOUT: About = About {
         script: include_str!("../../../../../protocols/tests/swim/scripts/survey_9_2"),
     }],
     weaknesses: WEAKNESSES,
+    explorations: &[],
     experiments: &[
         detection::FIRST_DETECTION,
         detection::ROUND_ROBIN,

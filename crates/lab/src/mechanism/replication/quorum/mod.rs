@@ -210,6 +210,7 @@ static ABOUT: About = About {
             ..Weakness::EMPTY
         },
     ],
+    explorations: &[],
     experiments: &[measure::STALENESS, measure::WARS],
     must_exercise: &[
         "client.written",

@@ -257,6 +257,7 @@ static ABOUT: About = About {
             ..Weakness::EMPTY
         },
     ],
+    explorations: &[],
     experiments: &[
         measure::LOOKUP,
         failures::FAILURES,

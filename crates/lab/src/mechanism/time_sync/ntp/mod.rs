@@ -139,6 +139,7 @@ static ABOUT: About = About {
         },
     ],
     weaknesses: WEAKNESSES,
+    explorations: &[],
     experiments: &[measure::EXCHANGE, measure::MARZULLO, measure::ACCURACY],
     must_exercise: &["ntp.followed", "ntp.stepped", "ntp.ran on", "note.ntp slews", "note.ntp samples"],
 };
