@@ -7,12 +7,16 @@
 //!
 //! All randomness comes from the seed of the [`Shape`]; the same shape makes the same history in every version.
 
+mod objects;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::history::{Client, Event, History, Operation, OperationId, Outcome, Recorder};
 use crate::specification::key_value::{Answer, KeyValueHistory, Request, Span, Store};
-use crate::specification::{At, CasInput, CasOutput, RegisterInput, RegisterOutput};
+use crate::specification::{CasInput, CasOutput, RegisterInput, RegisterOutput};
+
+pub use objects::{counter, crashing_cas_register, entries, keyed_register, lock, queue, set};
 
 /// How a generated history looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,32 +154,6 @@ pub fn register(shape: Shape, values: u64) -> History<RegisterInput<u64>, Regist
     history(shape, 0, choose, |state, input| match input {
         RegisterInput::Read => (*state, RegisterOutput::Value(*state)),
         RegisterInput::Write(value) => (*value, RegisterOutput::Written),
-    })
-}
-
-/// A history of `keys` registers that begin with 0: half reads, half writes of `1..=values`.
-pub fn keyed_register(
-    shape: Shape,
-    keys: u64,
-    values: u64,
-) -> History<At<u64, RegisterInput<u64>>, RegisterOutput<u64>> {
-    let choose = |random: &mut Random, _: &BTreeMap<u64, u64>| {
-        let key = random.below(keys);
-        let input = match random.below(2) {
-            0 => RegisterInput::Read,
-            _ => RegisterInput::Write(1 + random.below(values)),
-        };
-        At { key, input }
-    };
-    history(shape, BTreeMap::new(), choose, |state, At { key, input }| match input {
-        RegisterInput::Read => {
-            (state.clone(), RegisterOutput::Value(state.get(key).copied().unwrap_or_default()))
-        }
-        RegisterInput::Write(value) => {
-            let mut state = state.clone();
-            state.insert(*key, *value);
-            (state, RegisterOutput::Written)
-        }
     })
 }
 

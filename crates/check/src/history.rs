@@ -211,6 +211,22 @@ impl<I, O> History<I, O> {
         Self { operations, events: self.events.clone() }
     }
 
+    /// The same history in the words of another specification.
+    pub fn map<J, P>(&self, input: impl Fn(&I) -> J, output: impl Fn(&O) -> P) -> History<J, P> {
+        let operation = |operation: &Operation<I, O>| Operation {
+            client: operation.client,
+            input: input(&operation.input),
+            invoked: operation.invoked,
+            outcome: match &operation.outcome {
+                Outcome::Returned { at, output: answer } => {
+                    Outcome::Returned { at: *at, output: output(answer) }
+                }
+                Outcome::Open => Outcome::Open,
+            },
+        };
+        History { operations: self.operations.iter().map(operation).collect(), events: self.events.clone() }
+    }
+
     /// The operations. An [`OperationId`] is an index into them.
     pub fn operations(&self) -> &[Operation<I, O>] {
         &self.operations

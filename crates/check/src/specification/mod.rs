@@ -10,16 +10,26 @@
 //! one by one: linearizability is local), and [`Specification::objection`] (which makes it better at explaining). A
 //! wrong answer of `effect` or `partition` makes wrong verdicts; the defaults are always right.
 
+mod counter;
+mod entry;
 pub mod key_value;
 mod keyed;
+mod lock;
+mod queue;
 mod register;
+mod set;
 
 use std::fmt::Debug;
 use std::hash::Hash;
 
+pub use counter::{Counter, CounterInput, CounterOutput};
+pub use entry::{Entry, EntryInput, EntryOutput};
 pub use key_value::KeyValue;
 pub use keyed::{At, Keyed};
+pub use lock::{Lock, LockInput, LockOutput, LockState};
+pub use queue::{Queue, QueueInput, QueueOutput};
 pub use register::{CasInput, CasOutput, CasRegister, Register, RegisterInput, RegisterOutput};
+pub use set::{Set, SetInput, SetOutput};
 
 /// What an operation, with the output that it had, does to the state wherever it is legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
