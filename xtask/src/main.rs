@@ -10,6 +10,7 @@ mod cluster;
 mod compare_cli;
 mod fuzz;
 mod interop;
+mod mermaid;
 mod repository;
 mod torture;
 
@@ -31,6 +32,7 @@ enum Command {
     },
     Fuzz(fuzz::Fuzz),
     Interop(interop::Interop),
+    Mermaid(mermaid::Mermaid),
     Torture(torture::Torture),
 }
 
@@ -40,6 +42,7 @@ fn main() -> anyhow::Result<()> {
         Command::CompareCli { words } => compare_cli::run(&words),
         Command::Fuzz(command) => command.run(),
         Command::Interop(command) => command.run(),
+        Command::Mermaid(command) => command.run(),
         Command::Torture(command) => command.run(),
     }
 }

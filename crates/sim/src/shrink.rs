@@ -405,7 +405,9 @@ impl Shrink<'_> {
         for place in 0..self.plan.faults.faults.len() {
             for unit in [Duration::from_millis(100), Duration::from_millis(10), Duration::from_millis(1)] {
                 let fault = &self.plan.faults.faults[place];
-                let (at, lasts) = (rounded(fault.at, unit), fault.lasts.map(|lasts| rounded(lasts, unit)));
+                // A fault that lasts gets no longer by it, or halving would begin again.
+                let lasts = fault.lasts.map(|lasts| if lasts > unit { floored(lasts, unit) } else { lasts });
+                let at = rounded(fault.at, unit);
                 let done = (at, lasts) == (fault.at, fault.lasts);
                 if done
                     || self.change(|plan| {
@@ -417,6 +419,11 @@ impl Shrink<'_> {
             }
         }
     }
+}
+
+fn floored(time: Duration, unit: Duration) -> Duration {
+    let units = time.as_nanos() / unit.as_nanos();
+    unit * u32::try_from(units).unwrap_or(u32::MAX)
 }
 
 fn rounded(time: Duration, unit: Duration) -> Duration {

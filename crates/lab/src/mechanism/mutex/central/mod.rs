@@ -148,8 +148,8 @@ static ABOUT: About = About {
             name: "forgetful-coordinator",
             sentence: "The coordinator crashes and comes back without its memory while a process is inside, and lets another in.",
             origin: Origin::Known("Tanenbaum, van Steen: the coordinator is a single point of failure"),
-            violates: &["exclusion", "liveness"],
-            settings: &[("think", "0s"), ("hold", "20ms")],
+            violates: &["exclusion"],
+            settings: &[("think", "60ms"), ("hold", "30ms")],
             space: |space| space.nodes = vec![3, 5],
             plan: |plan| {
                 plan.faults = "at 0.2s crash n1 for 0.005s".parse().expect("a fault line");
