@@ -1,3 +1,3 @@
-//! Who is up.
+//! Who is up: failure detectors and membership in the laboratory.
 
 pub mod swim;

@@ -1,3 +1,3 @@
-//! What time it is.
+//! What time it is: clocks in the laboratory that are set by other clocks.
 
 pub mod ntp;
