@@ -223,9 +223,14 @@ const WEAKNESSES: &[Weakness] = &[
         origin: Origin::Known(
             "Maekawa 1985, section 6: a failed node must be replaced by one that knows its state",
         ),
-        violates: &["exclusion", "no deadlock", "liveness"],
+        violates: &["exclusion"],
         settings: &[("think", "0s")],
-        plan: |plan| plan.faults = "at 0.3s kill n2 for 0.01s".parse().expect("a fault line"),
+        plan: |plan| {
+            plan.faults =
+                "at 0.2s kill n2 for 0.005s\nat 0.3s kill n1 for 0.005s\nat 0.4s kill n3 for 0.005s"
+                    .parse()
+                    .expect("fault lines");
+        },
         ..Weakness::EMPTY
     },
 ];

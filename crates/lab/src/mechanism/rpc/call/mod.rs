@@ -272,7 +272,7 @@ const WEAKNESSES: &[Weakness] = &[
     },
     Weakness {
         name: "lives-counted-in-memory",
-        sentence: "The server's disk is lost, its life has the number of an earlier one, and a call is executed again.",
+        sentence: "The server's disk is lost: effects are gone, and in a life with the number of an earlier one calls are executed again.",
         origin: Origin::Need("stable_storage"),
         violates: &["at most once", "exactly once"],
         settings: &[("think", "20ms")],
