@@ -11,6 +11,29 @@ use synod_protocols::kerberos::exchanges::{
 use synod_protocols::retry::RetryPolicy;
 use synod_sim::explore::{Budgets, Observation, SmallWorld};
 
+use crate::entry::Exploration;
+
+/// The worlds of the catalogue.
+pub(super) static EXPLORATIONS: [Exploration; 2] = [
+    Exploration {
+        name: "damage",
+        sentence: "One access, and an adversary that may damage every packet in every way.",
+        run: |_, explore, progress| {
+            explore.run_with(&world(ReplayCache::Memory, &[Attack::Damage], false), progress)
+        },
+        ..Exploration::EMPTY
+    },
+    Exploration {
+        name: "no-replay-cache",
+        sentence: "One access, and an adversary that may repeat every packet, where services remember nothing.",
+        violates: Some("no replay"),
+        run: |_, explore, progress| {
+            explore.run_with(&world(ReplayCache::None, &[Attack::Repeat], false), progress)
+        },
+        ..Exploration::EMPTY
+    },
+];
+
 const CENTRE: NodeId = NodeId(1);
 const SERVICE: NodeId = NodeId(2);
 const ADVERSARY: NodeId = NodeId(3);
@@ -23,7 +46,7 @@ const PACKETS_MAX: usize = 8;
 
 /// What was made and accepted, and the first property that was violated.
 #[derive(Clone, Debug, Default, Hash)]
-pub struct Seen {
+struct Seen {
     ledger: invariants::Ledger,
     broken: Option<invariants::Broken>,
 }
@@ -66,7 +89,7 @@ fn party(node: NodeId, cache: ReplayCache, attacks: &BTreeSet<Attack>, keys: &BT
 }
 
 /// One access under these attacks; the adversary has the service's key or none.
-pub fn world(cache: ReplayCache, attacks: &[Attack], knows: bool) -> SmallWorld<Party, Seen> {
+fn world(cache: ReplayCache, attacks: &[Attack], knows: bool) -> SmallWorld<Party, Seen> {
     let attacks: BTreeSet<Attack> = attacks.iter().copied().collect();
     let keys: BTreeSet<Key> = knows.then(|| long_term(FILES)).into_iter().collect();
     let observe = |seen: &mut Seen, observation: Observation<'_, Party>| {

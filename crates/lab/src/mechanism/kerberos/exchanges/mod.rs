@@ -12,7 +12,7 @@ use crate::entry::{
 };
 
 mod ensemble;
-pub mod explore;
+mod explore;
 mod measure;
 
 use ensemble::{FIRST_CLIENT, Parties, Setting, keys};
@@ -122,6 +122,7 @@ static ABOUT: About = About {
         script: include_str!("../../../../../protocols/tests/kerberos/scripts/figure"),
     }],
     weaknesses: WEAKNESSES,
+    explorations: &explore::EXPLORATIONS,
     experiments: &[measure::MESSAGES, measure::VERDICTS],
     must_exercise: &[
         "client.authenticated",

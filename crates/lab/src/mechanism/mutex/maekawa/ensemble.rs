@@ -125,7 +125,7 @@ impl Ensemble for Processes {
     }
 
     fn begin(&mut self, clients: &mut Clients<Maekawa>) {
-        self.clients.begin(clients);
+        self.clients.begin(NodeId(1), clients);
     }
 
     fn on_timer(&mut self, token: u64, clients: &mut Clients<Maekawa>) -> Result<(), Violation> {

@@ -4,14 +4,44 @@ use std::time::Duration;
 
 use synod_machine::NodeId;
 use synod_protocols::mutex::Command;
-use synod_protocols::mutex::maekawa::{Config, Coterie, Handling, Maekawa, invariants};
+use synod_protocols::mutex::maekawa::{Config, Coterie, Handling, Maekawa, invariants, points};
 use synod_sim::explore::{Budgets, SmallWorld};
+
+use crate::entry::{Exploration, Parameter, Settings};
+
+/// The worlds of the catalogue.
+pub(super) static EXPLORATIONS: [Exploration; 2] = [
+    Exploration {
+        name: "small",
+        sentence: "Some processes of a projective plane are each asked to enter once, and leave by themselves.",
+        parameters: &PARAMETERS,
+        run: |settings, explore, progress| explore.run_with(&set(settings, Handling::Full), progress),
+        ..Exploration::EMPTY
+    },
+    Exploration {
+        name: "no-handling",
+        sentence: "The same where arbiters only queue: a circle of processes that hold each other's grants.",
+        parameters: &PARAMETERS,
+        violates: Some("no deadlock"),
+        run: |settings, explore, progress| explore.run_with(&set(settings, Handling::None), progress),
+    },
+];
+
+static PARAMETERS: [Parameter; 2] = [
+    Parameter::integer("order", 1, 1..=2, "Order of the plane: 1 has three processes, 2 has seven."),
+    Parameter::integer("asking", 3, 1..=7, "How many processes want to enter."),
+];
+
+fn set(settings: &Settings, handling: Handling) -> SmallWorld<Maekawa> {
+    let order = u32::try_from(settings.integer("order")).expect("it is in its range");
+    world(order, settings.integer("asking").min(u64::from(points(order))), handling)
+}
 
 /// The processes of a plane of which the first `asking` each want to enter once. Each stays for a while and leaves by itself.
 ///
 /// # Panics
 /// When there is no plane of that order.
-pub fn world(order: u32, asking: u64, handling: Handling) -> SmallWorld<Maekawa> {
+fn world(order: u32, asking: u64, handling: Handling) -> SmallWorld<Maekawa> {
     let coterie = Coterie::plane(order).expect("a plane of that order");
     let (hold, count) = (Some(Duration::from_millis(1)), coterie.processes());
     let boot = move |node| Maekawa::new(node, Config { handling, hold, ..Config::of(&coterie, node) });

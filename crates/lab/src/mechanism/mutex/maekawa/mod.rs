@@ -13,7 +13,7 @@ use crate::entry::{
 };
 
 mod ensemble;
-pub mod explore;
+mod explore;
 mod measure;
 
 use ensemble::Processes;
@@ -119,6 +119,7 @@ static ABOUT: About = About {
         script: include_str!("../../../../../protocols/tests/maekawa/scripts/figure"),
     }],
     weaknesses: WEAKNESSES,
+    explorations: &explore::EXPLORATIONS,
     experiments: &[measure::COST, measure::REQUEST_SETS, measure::DEADLOCK],
     must_exercise: &["note.mutex.entered", "mutex.handovers", "mutex.inquiries", "mutex.yields"],
 };

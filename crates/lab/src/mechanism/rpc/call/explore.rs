@@ -9,18 +9,47 @@ use synod_protocols::rpc::call::{
 use synod_sim::explore::{Budgets, Observation, SmallWorld};
 
 use super::ensemble::{BINDER, INTERFACE, SERVER};
+use crate::entry::Exploration;
+
+/// The worlds of the catalogue.
+pub(super) static EXPLORATIONS: [Exploration; 3] = [
+    Exploration {
+        name: "at-most-once",
+        sentence: "One at-most-once call that is tried twice, with a copy, a crash and a restart of anybody.",
+        run: |_, explore, progress| explore.run_with(&world(Semantics::AtMostOnce, |_| {}, CRASH), progress),
+        ..Exploration::EMPTY
+    },
+    Exploration {
+        name: "exactly-once",
+        sentence: "One exactly-once call, with a copy, a crash and a restart of anybody.",
+        run: |_, explore, progress| explore.run_with(&world(Semantics::ExactlyOnce, |_| {}, CRASH), progress),
+        ..Exploration::EMPTY
+    },
+    Exploration {
+        name: "amnesia",
+        sentence: "One at-most-once call where the server does not check for which of its lives a call is meant.",
+        violates: Some("at most once"),
+        run: |_, explore, progress| {
+            let forgetful = |config: &mut ServerConfig| config.checks_incarnation = false;
+            explore.run_with(&world(Semantics::AtMostOnce, forgetful, CRASH), progress)
+        },
+        ..Exploration::EMPTY
+    },
+];
+
+const CRASH: Budgets = Budgets { crashes: 1, restarts: 1, duplicates: 1, timeouts: 2, ..Budgets::NONE };
 
 const CLIENT: NodeId = NodeId(3);
 
 /// Executions, and the first property that they violated.
 #[derive(Clone, Debug, Hash)]
-pub struct Seen {
+struct Seen {
     executions: invariants::Executions,
     broken: Option<invariants::Broken>,
 }
 
 /// A client that posts once with that semantics, tries at most twice, and a server configured like `server`.
-pub fn world(
+fn world(
     semantics: Semantics,
     server: fn(&mut ServerConfig),
     budgets: Budgets,
@@ -71,8 +100,6 @@ mod tests {
     use std::time::Duration;
 
     const TROUBLE: Budgets = Budgets { losses: 1, duplicates: 1, timeouts: 2, ..Budgets::NONE };
-    const CRASH: Budgets =
-        Budgets { crashes: 1, restarts: 1, losses: 0, duplicates: 1, timeouts: 2, ..Budgets::NONE };
 
     #[test]
     fn a_call_is_executed_at_most_once_in_every_order() {

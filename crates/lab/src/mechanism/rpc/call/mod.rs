@@ -13,7 +13,7 @@ use crate::entry::{
 };
 
 mod ensemble;
-pub mod explore;
+mod explore;
 mod measure;
 
 use ensemble::{BINDER, INTERFACE, Parties, Workload};
@@ -89,7 +89,7 @@ fn semantics(word: &str) -> Vec<Semantics> {
 }
 
 static ABOUT: About = About {
-    name: "rpc-call",
+    name: "rpc",
     family: Family::Rpc,
     chapter: "11.1",
     question: "How often was the procedure executed, when nothing came back?",
@@ -125,6 +125,7 @@ static ABOUT: About = About {
         script: include_str!("../../../../../protocols/tests/rpc/scripts/figure"),
     }],
     weaknesses: WEAKNESSES,
+    explorations: &explore::EXPLORATIONS,
     experiments: &[measure::EXPERIMENT],
     must_exercise: &[
         "client.returned",
