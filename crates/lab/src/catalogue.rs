@@ -2,7 +2,8 @@
 
 use crate::entry::{Entry, Experiment, Family};
 use crate::mechanism::{
-    clocks, commit, consensus, database, failure, gossip, mutex, replication, routing, snapshot, time_sync,
+    clocks, commit, consensus, database, failure, gossip, kerberos, mutex, replication, routing, rpc,
+    snapshot, time_sync,
 };
 use crate::suggest;
 
@@ -15,11 +16,14 @@ pub const ENTRIES: &[&dyn Entry] = &[
     &consensus::raft::PlainRaft,
     &mutex::central::Central,
     &mutex::lamport::Lamport,
+    &mutex::maekawa::Maekawa,
     &commit::two_phase::TwoPhaseCommit,
     &replication::quorum::Quorum,
     &routing::chord::Chord,
     &failure::swim::Entry,
     &time_sync::ntp::Entry,
+    &rpc::call::Call,
+    &kerberos::exchanges::Exchanges,
     &gossip::Rumor,
     &database::Scene,
 ];

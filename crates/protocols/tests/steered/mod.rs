@@ -168,7 +168,7 @@ impl<S: Stage> Script<S> {
                 let offset = args.next_pos().ok_or("expected an offset such as -301s")?;
                 self.node(id)?.wall_offset = offset.trim_end_matches('s').parse::<i64>()? * 1_000;
             }
-            "sent" => writeln!(out, "{} messages", std::mem::take(&mut self.sent))?,
+            "sent" => writeln!(out, "messages sent: {}", std::mem::take(&mut self.sent))?,
             "status" => {
                 for (id, node) in &self.nodes {
                     let text =
@@ -354,12 +354,12 @@ impl<S: Stage> Script<S> {
         Err("timers beget timers without end".into())
     }
 
-    /// Delivers what is under way until nothing is; `from`, `to`, `kind` and `count` restrict it.
+    /// Delivers what is under way until nothing is; `from`, `to`, `kind` and `count` restrict it, `order=last` takes the latest first.
     fn deliver(&mut self, args: &mut ArgumentConsumer<'_>, out: &mut String) -> Outcome<()> {
         let mut filter = Filter::of(args)?;
         self.tell(out);
         for _ in 0..DELIVERIES_MAX {
-            let Some(place) = self.network.iter().position(|flight| filter.takes(&self.stage, flight)) else {
+            let Some(place) = filter.place(&self.stage, &self.network) else {
                 return Ok(());
             };
             if !filter.count() {
@@ -418,6 +418,7 @@ struct Filter {
     to: Option<NodeId>,
     kind: Option<String>,
     count: usize,
+    last_first: bool,
 }
 
 impl Filter {
@@ -427,7 +428,14 @@ impl Filter {
             to: args.take_key("to").map(parse).transpose()?,
             kind: args.take_key("kind").map(str::to_owned),
             count: args.take_key("count").map_or(Ok(usize::MAX), str::parse)?,
+            last_first: args.take_key("order") == Some("last"),
         })
+    }
+
+    fn place<S: Stage>(&self, stage: &S, network: &VecDeque<Flight<MessageOf<S>>>) -> Option<usize> {
+        let mut flights = network.iter();
+        let takes = |flight| self.takes(stage, flight);
+        if self.last_first { flights.rposition(takes) } else { flights.position(takes) }
     }
 
     fn takes<S: Stage>(&self, stage: &S, flight: &Flight<MessageOf<S>>) -> bool {

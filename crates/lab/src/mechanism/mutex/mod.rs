@@ -3,5 +3,6 @@
 pub mod central;
 mod ensemble;
 pub mod lamport;
+pub mod maekawa;
 mod measure;
 mod workload;

@@ -1,0 +1,3 @@
+//! Kerberos in the laboratory.
+
+pub mod exchanges;

@@ -1,0 +1,3 @@
+//! Remote procedure calls in the laboratory.
+
+pub mod call;

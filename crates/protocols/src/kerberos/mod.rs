@@ -1,0 +1,3 @@
+//! Kerberos: who is who, among those that share a key with one they trust.
+
+pub mod exchanges;

@@ -1,0 +1,5 @@
+//! Call semantics: golden scripts.
+
+mod scripts;
+#[path = "../steered/mod.rs"]
+mod steered;
