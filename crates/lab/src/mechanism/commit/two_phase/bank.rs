@@ -45,7 +45,7 @@ pub struct Bank {
     acknowledgements: u64,
     messages: u64,
     /// When each participant's decision was durable.
-    pub decided_at: BTreeMap<NodeId, Duration>,
+    decided_at: BTreeMap<NodeId, Duration>,
     answered: Option<Duration>,
 }
 

@@ -46,8 +46,9 @@ struct Schedule {
     outcome: Outcome,
 }
 
-/// Runs a group in which every proposer proposes, for so many steps; with the adversary, or with the oldest event first.
-pub fn run(config: Config, steps: u64, adversary: bool) -> Outcome {
+/// Runs a group in which every proposer proposes, for so many steps. With an adversary, `patience` is how many steps it may put an event off; without, the
+/// oldest event is always the next.
+pub fn run(config: Config, steps: u64, patience: Option<u64>) -> Outcome {
     let config = Arc::new(config);
     let nodes = config.proposers.iter().chain(&config.acceptors).chain(&config.learners);
     let machines = nodes.map(|node| (*node, (Paxos::new(*node, config.clone()), Ticket(1)))).collect();
@@ -65,18 +66,23 @@ pub fn run(config: Config, steps: u64, adversary: bool) -> Outcome {
         schedule.step(*proposer, Input::Command { id: RequestId(number), command: Command::Propose(number) });
     }
     while schedule.outcome.steps < steps && !schedule.outcome.decided {
-        let Some(place) = schedule.next(adversary) else { break };
+        let Some(place) = schedule.next(patience) else { break };
         schedule.happen(place);
     }
     schedule.outcome
 }
 
 impl Schedule {
-    /// The place of the next event: the oldest, or the oldest that decides nothing. Where each would decide there is no choice left.
-    fn next(&self, adversary: bool) -> Option<usize> {
-        let harmless = |event: &Event| !adversary || !self.would_decide(event);
-        let found = self.events.iter().position(|(_, event)| harmless(event));
-        found.or_else(|| (!self.events.is_empty()).then_some(0))
+    /// The place of the next event: the oldest, or the oldest that decides nothing, unless one has been put off for too long.
+    fn next(&self, patience: Option<u64>) -> Option<usize> {
+        let (oldest, _) = self.events.front()?;
+        let Some(patience) = patience else { return Some(0) };
+        if self.outcome.steps - oldest >= patience {
+            return Some(0);
+        }
+        let found = self.events.iter().position(|(_, event)| !self.would_decide(event));
+        // Where each would decide there is no choice left.
+        found.or(Some(0))
     }
 
     /// Whether an acceptance now would be the last that some ballot lacks.

@@ -139,8 +139,8 @@ fn measure_undecided(trial: &Trial<'_>) -> Result<Vec<Measured>, String> {
     let settings = trial.settings;
     let (proposers, acceptors) = (settings.integer("proposers"), settings.integer("acceptors"));
     let config: Config = settings_config(1..=proposers, proposers + 1..=proposers + acceptors, []);
-    let outcome =
-        adversary::run(config, settings.integer("steps"), settings.word("scheduler") == "adversary");
+    let patience = (settings.word("scheduler") == "adversary").then(|| settings.integer("patience"));
+    let outcome = adversary::run(config, settings.integer("steps"), patience);
     Ok(vec![
         Measured::exact("decided", f64::from(u8::from(outcome.decided))),
         Measured::exact("steps", outcome.steps as f64),

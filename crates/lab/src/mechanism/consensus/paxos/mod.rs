@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use synod_machine::{Machine, NodeId};
 use synod_protocols::consensus::paxos::{Announce, Config, Paxos, SOURCE, cost};
-use synod_sim::{Plan, Swarm, Tolerance};
+use synod_sim::{Delay, Fault, Odds, Plan, Swarm, Tolerance, What};
 
 use crate::entry::{
     About, Cost, Family, Figure, Mechanism, Origin, Parameter, Property, Settings, Staged, Weakness,
@@ -99,6 +99,20 @@ const PLANTED: Weakness = Weakness { origin: Origin::Planted, violates: SAFETY, 
 /// What a broken rule may show first.
 const SAFETY: &[&str] =
     &["agreement", "only chosen is learned", "P1a", "P2b", "P2c", "acceptances kept", "one value a ballot"];
+
+/// Proposers that are killed over and over, on a network that takes its time: few ballots come to their end.
+fn restless_proposers(plan: &mut Plan) {
+    plan.network.delay = Delay::micros(2_000, 30_000);
+    plan.network.loss = Odds::percent(20);
+    for (number, at) in (1..).zip((20..2_000).step_by(23)) {
+        let what = What::Kill(NodeId(1 + number % 2));
+        plan.faults.faults.push(Fault {
+            at: Duration::from_millis(at),
+            what,
+            lasts: Some(Duration::from_millis(5)),
+        });
+    }
+}
 
 static ABOUT: About = About {
     name: "paxos",
@@ -299,6 +313,7 @@ static ABOUT: About = About {
             name: "reuse-ballot",
             sentence: "A restarted proposer uses a ballot again, with another value.",
             settings: &[("bug", "reuse-ballot"), ("roles", "apart")],
+            plan: restless_proposers,
             ..PLANTED
         },
     ],

@@ -46,7 +46,7 @@ pub struct Clockwork<'a> {
     armed: BTreeMap<(NodeId, Timer), u64>,
     counter: u64,
     now: Duration,
-    latency: &'a dyn Fn(&mut Stream) -> Duration,
+    latency: &'a dyn Fn(&Message, &mut Stream) -> Duration,
     stream: &'a mut Stream,
     /// The last election won.
     pub won: Option<Won>,
@@ -64,7 +64,7 @@ impl<'a> Clockwork<'a> {
         alive: impl IntoIterator<Item = NodeId>,
         config: &Config,
         saved: impl Fn(NodeId) -> Vec<Write>,
-        latency: &'a dyn Fn(&mut Stream) -> Duration,
+        latency: &'a dyn Fn(&Message, &mut Stream) -> Duration,
         stream: &'a mut Stream,
     ) -> Self {
         let configuration = Configuration::of((1..=servers).map(NodeId));
@@ -149,7 +149,7 @@ impl<'a> Clockwork<'a> {
         match effect {
             Effect::Send { to, message, .. } => {
                 *self.sent.entry(message.name()).or_default() += 1;
-                let at = self.now + (self.latency)(self.stream);
+                let at = self.now + (self.latency)(&message, self.stream);
                 self.put(at, Due::Arrival { from: node, to, message });
             }
             Effect::Arm { timer, least, most } => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_machine::NodeId;
-use synod_protocols::consensus::raft::{Config, Entry, Index, Payload, Term, Write};
+use synod_protocols::consensus::raft::{Config, Entry, Index, Message, Payload, Term, Write};
 use synod_sim::Stream;
 
 use super::clockwork::Clockwork;
@@ -84,7 +84,7 @@ fn measure_split_vote(trial: &Trial<'_>) -> Result<Vec<Measured>, String> {
     let mut splits = 0;
     trial.each(
         |_, stream| {
-            let constant = |_: &mut Stream| latency;
+            let constant = |_: &Message, _: &mut Stream| latency;
             let alive = (1..=available).map(NodeId);
             let mut group = Clockwork::new(servers, alive, &config, |_| Vec::new(), &constant, stream);
             group.run(ELECTION_MOST, |group| group.won.is_some() || group.term() > Term(1));
@@ -137,7 +137,7 @@ fn measure_wan(trial: &Trial<'_>) -> Result<Vec<Measured>, String> {
     }
     let config = config(least, most);
     let times = trial.collect(|_, stream| {
-        let delay = |stream: &mut Stream| stream.duration(delay_least, delay_most);
+        let delay = |_: &Message, stream: &mut Stream| stream.duration(delay_least, delay_most);
         let alive = (1 + dead..=servers).map(NodeId);
         let mut group = Clockwork::new(servers, alive, &config, |_| Vec::new(), &delay, stream);
         group.run(ELECTION_MOST, |group| group.won.is_some());
@@ -172,6 +172,12 @@ pub(super) const LAN: Experiment = Experiment {
         Parameter::duration(
             "broadcast",
             ms(15),
+            Parameter::word(
+                "spread",
+                &["answer", "constant", "uniform"],
+                "Where the broadcast time goes: all into the answer, as where a disk is slow and the network is not; half each way; \
+             or each way anything up to it.",
+            ),
             ms(0)..=ms(10_000),
             "To send to all and to hear from all: there and back.",
         ),
@@ -207,11 +213,16 @@ fn measure_lan(trial: &Trial<'_>) -> Result<Vec<Measured>, String> {
         return Err("expected fewer electable servers than there are, and a range of timeouts".to_owned());
     }
     let config = config(least, most);
-    let one_way = settings.duration("broadcast") / 2;
+    let (broadcast, spread) = (settings.duration("broadcast"), settings.word("spread"));
     let heartbeat = config.heartbeat;
     let times = trial.collect(|_, stream| {
         let crash = stream.duration(Duration::ZERO, heartbeat);
-        let delay = |_: &mut Stream| one_way;
+        let delay = |message: &Message, stream: &mut Stream| match spread.as_str() {
+            "constant" => broadcast / 2,
+            "uniform" => stream.duration(Duration::ZERO, broadcast),
+            _ if matches!(message, Message::Vote { .. }) => Duration::ZERO,
+            _ => broadcast,
+        };
         // n1 led term 1 and is gone; all heard its last heartbeat at time zero.
         let saved = |node: NodeId| log(if node.0 <= 1 + electable { 2 } else { 1 });
         let alive = (2..=servers).map(NodeId);
@@ -272,7 +283,7 @@ fn measure_steady_state(trial: &Trial<'_>) -> Result<Vec<Measured>, String> {
     let spacing = delay.mul_f64(settings.number("spacing"));
     let config = Config { inflight_messages_max: 1 << 20, ..config(ms(1_000), ms(2_000)) };
     let mut stream = trial.stream(0);
-    let constant = |_: &mut Stream| delay;
+    let constant = |_: &Message, _: &mut Stream| delay;
     let alive = (1..=servers).map(NodeId);
     let mut group = Clockwork::new(servers, alive, &config, |_| Vec::new(), &constant, &mut stream);
     if !group.run(ELECTION_MOST, |group| group.won.is_some()) {

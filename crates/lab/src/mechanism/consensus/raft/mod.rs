@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use synod_machine::Machine;
+use synod_machine::{Machine, NodeId};
 use synod_protocols::consensus::raft::{Config, Raft, SOURCE};
-use synod_sim::{Plan, Swarm, Tolerance};
+use synod_sim::{Delay, Fault, Plan, Stream, Swarm, Tolerance, What};
 
 use crate::entry::{About, Cost, Family, Figure, Mechanism, Origin, Parameter, Property, Settings, Weakness};
 
@@ -73,7 +73,11 @@ fn config(plan: &Plan, settings: &Settings) -> Config {
     match settings.word("bug").as_str() {
         "reply-before-durable" => flaws.reply_before_durable = true,
         "forget-vote" => flaws.forget_vote = true,
-        "commit-older-term" => flaws.commit_older_term = true,
+        "commit-older-term" => {
+            flaws.commit_older_term = true;
+            // One entry an append, as in the figure: else the leader's own first entry travels with the old ones, and hides it.
+            (config.append_bytes_max, config.inflight_messages_max) = (1, 1);
+        }
         "read-without-quorum" => flaws.read_without_quorum = true,
         "lease-ignores-drift" => flaws.lease_ignores_drift = true,
         "vote-for-stale-log" => flaws.vote_for_stale_log = true,
@@ -96,6 +100,21 @@ const SAFETY: &[&str] = &[
     "no panic",
 ];
 const PLANTED: Weakness = Weakness { origin: Origin::Planted, violates: SAFETY, ..Weakness::EMPTY };
+
+/// Nodes that crash over and over, in turns, on a network that takes its time: many leaders whose entries reach some and not others.
+fn restless_leaders(plan: &mut Plan) {
+    let mut draw = Stream::named(plan.seed, "restless");
+    plan.network.delay = Delay::micros(2_000, 30_000);
+    plan.heal = Duration::ZERO;
+    plan.faults.faults.clear();
+    let mut at = Duration::from_millis(200);
+    while at < plan.safety {
+        let what = What::Kill(NodeId(1 + draw.below(plan.nodes)));
+        let lasts = draw.duration(Duration::from_millis(50), Duration::from_millis(900));
+        plan.faults.faults.push(Fault { at, what, lasts: Some(lasts) });
+        at += draw.duration(Duration::from_millis(20), Duration::from_millis(250));
+    }
+}
 
 static ABOUT: About = About {
     name: "raft",
@@ -266,7 +285,8 @@ static ABOUT: About = About {
         Weakness {
             name: "commit-older-term",
             sentence: "Entries of older terms are committed by counting, and lost (figure 8).",
-            settings: &[("bug", "commit-older-term")],
+            settings: &[("bug", "commit-older-term"), ("nodes", "5"), ("leases", "no"), ("pre-vote", "no")],
+            plan: restless_leaders,
             ..PLANTED
         },
         Weakness {
