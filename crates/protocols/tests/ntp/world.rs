@@ -6,6 +6,8 @@ use std::time::Duration;
 use synod_machine::*;
 use synod_protocols::time_sync::ntp::*;
 
+/// How long a message is under way where nothing is said.
+const DELAY: Duration = Duration::from_millis(1);
 /// When the world begins.
 pub const EPOCH: Duration = Duration::from_secs(1_000_000);
 
@@ -47,10 +49,6 @@ impl World {
         let id = ntp.id();
         self.nodes.insert(id, Node { ntp, ahead, drift_ppm, timers: BTreeMap::new() });
         self.step(id, Input::Start { saved: vec![] });
-    }
-
-    pub fn delay(&self, from: NodeId, to: NodeId) -> Duration {
-        self.delays.get(&(from, to)).copied().unwrap_or(Duration::from_millis(1))
     }
 
     /// How far the node's steered clock is ahead of true time.

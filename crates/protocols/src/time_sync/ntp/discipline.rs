@@ -5,6 +5,7 @@
 
 use super::clock::SoftwareClock;
 use super::config::{Config, power_of_two};
+use super::filter::STAGES;
 use super::types::Timestamp;
 
 /// Gain of the phase-locked loop: that of the reference implementation. The appendix says 65536, with which an offset would take weeks.
@@ -184,7 +185,8 @@ impl Discipline {
         clock.slew(now, offset, PLL_GAIN * interval);
     }
 
-    /// Both loops; the poll interval decides which weighs more.
+    /// Both loops; the poll interval decides which weighs more. The time since the last update counts up to the span of a server's filter, since only a new best
+    /// sample makes an update; counted up to one poll, as in the appendix, the frequency would take days.
     fn frequency_change(&self, offset: f64, surprise: f64, since: f64, config: &Config) -> f64 {
         let (poll, allan) = (power_of_two(self.poll), config.allan.as_secs_f64());
         let mut change = 0.0;
@@ -193,7 +195,7 @@ impl Discipline {
             change += surprise / (since.max(allan) * gain);
         }
         let time_constant = 4.0 * PLL_GAIN * poll;
-        change + offset * since.min(poll) / (time_constant * time_constant)
+        change + offset * since.min(poll * STAGES as f64) / (time_constant * time_constant)
     }
 
     /// What the hardware's clock gained since the measurement began, by which nothing that was slewed or stepped meanwhile is mistaken for drift.

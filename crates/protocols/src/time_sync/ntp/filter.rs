@@ -1,7 +1,8 @@
 //! The clock filter: of the last eight samples of a server the one with the least delay (RFC 5905, section 10).
 //!
 //! Queues in the network add to the delay of one way, and so to the error; the sample with the least delay has the least of it. This comes *first*: what is
-//! chosen among servers are their best samples. Dispersion grows with age, so that an old good sample gives way to a newer one in the end.
+//! chosen among servers are their best samples. Beyond the Allan intercept the dispersion
+//! that grows with age is added to the delay, as the reference implementation does, so that an old good sample gives way to a newer one.
 
 use alloc::vec::Vec;
 
@@ -86,8 +87,14 @@ impl ClockFilter {
             (sample.dispersion + oscillator.error((now - sample.at).seconds())).min(DISPERSION_MAX)
         };
         let mut order: Vec<&Sample> = self.samples.iter().collect();
-        // Of equal delays the newer.
-        order.sort_by(|one, other| one.delay.total_cmp(&other.delay).then(other.at.cmp(&one.at)));
+        // Beyond the Allan intercept an oscillator's wandering outweighs the network's noise, and a sample is as good as it is young.
+        let intercept = config.allan.as_secs_f64();
+        let quality = |sample: &Sample| {
+            let is_old = (now - sample.at).seconds() > intercept;
+            sample.delay + if is_old { aged(sample) } else { 0.0 }
+        };
+        // Of equals the newer.
+        order.sort_by(|one, other| quality(one).total_cmp(&quality(other)).then(other.at.cmp(&one.at)));
         let best = **order.first()?;
         let (mut dispersion, mut squares) = (0.0, 0.0);
         for stage in 0..STAGES {

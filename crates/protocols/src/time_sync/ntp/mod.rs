@@ -47,6 +47,7 @@
 //! - *Samples are kept against the hardware's time*, which nobody steers, instead of the steered clock's. They stay true through slews and steps; nothing need be
 //!   thrown away after a step, and their age costs what the oscillator gains, as far as that was learned, and the error of that, not what this clock was steered.
 //! - *The first offset is slewed at once*, while the frequency is being measured; against the hardware's time one does not spoil the other.
+//! - *An offset teaches the frequency for as long as it lasted*, up to eight polls, not one: only a new best sample makes an update.
 //! - *The first choice waits until the bursts are over.* The first server that answers well enough would be alone, and need not agree with anybody.
 //! - *Slews are closed formulas*, not corrections once a second: nothing ticks.
 //! - *Root delay and root dispersion belong to the sample* that they came with: an old sample's server may have been worse off than it is now.

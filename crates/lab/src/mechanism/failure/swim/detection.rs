@@ -8,7 +8,7 @@ use synod_protocols::failure::swim::cost::{
     MESSAGES_PER_PERIOD, detection_periods_max, first_detection_periods,
 };
 use synod_protocols::failure::swim::{Config, Message, ProbeOrder, Swim};
-use synod_sim::Odds;
+use synod_sim::{Odds, Stream};
 
 use super::crowd::{Failures, Pings, members};
 use crate::crowd::Watch;
@@ -31,6 +31,13 @@ fn config(settings: &Settings) -> Config {
     Config { period, timeout: period / 2, order, sync_interval: None, ..Config::paper() }
 }
 
+fn failures(settings: &Settings) -> u64 {
+    match settings.integer("failures") {
+        0 => (settings.integer("members") / 100).max(1),
+        set => set,
+    }
+}
+
 /// The first ping of a failed member, and messages a member and period.
 pub(super) const FIRST_DETECTION: Experiment = Experiment {
     name: "swim",
@@ -38,11 +45,16 @@ pub(super) const FIRST_DETECTION: Experiment = Experiment {
                that a member sends and receives a period while all are up. Drives the members without the simulator's records.",
     parameters: &[
         MEMBERS,
-        Parameter::integer("failures", 10, 1..=1_000, "Members that fail at once."),
+        Parameter::integer(
+            "failures",
+            0,
+            0..=10_000,
+            "Members that fail in the same period (f); 0 is one of a hundred.",
+        ),
         ORDER,
         PERIOD,
     ],
-    runs: 2_000,
+    runs: 200,
     rows: &[
         Row {
             settings: &[("order", "*"), ("period", "*")],
@@ -64,7 +76,7 @@ pub(super) const FIRST_DETECTION: Experiment = Experiment {
                 Expected {
                     figure: "first detection [periods]",
                     value: Value::Of(|settings| {
-                        first_detection_periods(settings.integer("members"), settings.integer("failures"))
+                        first_detection_periods(settings.integer("members"), failures(settings))
                     }),
                     tolerance: Tolerance::Relative(0.02),
                     source: "SWIM 2002, 3.1: 1/(1 - (1 - 1/(n-1))^(n-f))",
@@ -92,46 +104,31 @@ const LOAD: [Expected; 2] = [
     },
 ];
 
-/// Runs in which messages are counted.
-const LOADS: u64 = 20;
-
 fn first_detection(trial: &Trial<'_>) -> Result<Vec<Measured>, String> {
     let settings = trial.settings;
-    let (count, failures) = (settings.integer("members"), settings.integer("failures"));
+    let (count, failures) = (settings.integer("members"), failures(settings));
     if failures >= count {
         return Err(format!("expected fewer failures than members, found {failures} of {count}"));
     }
-    let (config, period) = (config(settings), settings.duration("period"));
+    let config = config(settings);
     let (mut detection, mut sent, mut received) = (Sample::default(), Sample::default(), Sample::default());
-    let run = |run: u64, draw: &mut synod_sim::Stream| {
-        let mut crowd = members(trial.seed_of(run), count, &config, Odds::NEVER);
-        // Everybody has begun by the end of the first period; the load is that of the second, and differs little from run to run.
-        let mut load = Pings::default();
-        crowd.start(&mut load);
-        crowd.run(period, &mut load);
-        (load.sent, load.received) = (0, 0);
-        let is_weighed = run < LOADS;
-        let begin = if is_weighed { period * 2 } else { period };
-        crowd.run(begin, &mut load);
-        let mut failed = BTreeMap::new();
-        while (failed.len() as u64) < failures {
-            failed.insert(NodeId(draw.between(1, count)), begin + draw.duration(Duration::ZERO, period));
+    let groups = (DETECTIONS / failures).max(1);
+    let run = |run: u64, draw: &mut Stream| {
+        let (mut periods, mut load) = (Vec::new(), None);
+        for group in 0..groups {
+            let seed = trial.seed_of(run * groups + group);
+            // Messages differ little from group to group: those of one are enough.
+            let weigh = group == 0 && run < LOADS;
+            let (waits, messages) = one_group(seed, count, failures, weigh, &config, draw);
+            periods.extend(waits);
+            load = load.or(messages);
         }
-        for (node, at) in &failed {
-            crowd.crash(*node, *at);
-        }
-        let mut pings = Pings::of(failed);
-        crowd.run(period * 10_000, &mut pings);
-        let waits = pings.wanted.values().filter_map(|(at, first)| Some(first.as_ref()?.saturating_sub(*at)));
-        let periods: Vec<f64> =
-            waits.map(|wait| (wait.as_secs_f64() / period.as_secs_f64()).ceil().max(1.0)).collect();
-        let each = |messages: u64| is_weighed.then_some(messages as f64 / count as f64);
-        (periods, each(load.sent), each(load.received))
+        (periods, load)
     };
-    trial.each(run, |_, (periods, out, back)| {
+    trial.each(run, |_, (periods, load)| {
         detection.extend(periods);
-        sent.extend(out);
-        received.extend(back);
+        sent.extend(load.map(|(sent, _)| sent));
+        received.extend(load.map(|(_, received)| received));
     });
     Ok(vec![
         detection.mean_as("first detection [periods]"),
@@ -139,6 +136,49 @@ fn first_detection(trial: &Trial<'_>) -> Result<Vec<Measured>, String> {
         received.mean_as("messages received [a member and period]"),
     ])
 }
+
+/// Detections of a run: in one group, or in several small ones.
+const DETECTIONS: u64 = 100;
+/// Runs in which messages are counted.
+const LOADS: u64 = 20;
+
+/// Periods until each of the failed members was pinged first; messages that a member sent and received in a period in which all were up, if they are weighed.
+fn one_group(
+    seed: u64,
+    count: u64,
+    failures: u64,
+    weigh: bool,
+    config: &Config,
+    draw: &mut Stream,
+) -> (Vec<f64>, Option<(f64, f64)>) {
+    let period = config.period;
+    let mut crowd = members(seed, count, config, Odds::NEVER);
+    // Everybody has begun by the end of the first period.
+    let mut begin = period;
+    let mut load = Pings::default();
+    crowd.start(&mut load);
+    crowd.run(begin, &mut load);
+    let messages = weigh.then(|| {
+        (load.sent, load.received) = (0, 0);
+        begin += period;
+        crowd.run(begin, &mut load);
+        (load.sent as f64 / count as f64, load.received as f64 / count as f64)
+    });
+    let mut failed = BTreeMap::new();
+    while (failed.len() as u64) < failures {
+        failed.insert(NodeId(draw.between(1, count)), begin + draw.duration(Duration::ZERO, period));
+    }
+    for (node, at) in &failed {
+        crowd.crash(*node, *at);
+    }
+    let mut pings = Pings::of(failed);
+    crowd.run(period * PERIODS_MAX, &mut pings);
+    let waits = pings.wanted.values().filter_map(|(at, first)| Some(first.as_ref()?.saturating_sub(*at)));
+    (waits.map(|wait| (wait.as_secs_f64() / period.as_secs_f64()).ceil().max(1.0)).collect(), messages)
+}
+
+/// Longer than anybody waits to be pinged.
+const PERIODS_MAX: u32 = 10_000;
 
 /// Round-robin's bound on the time between two probes of one member by another.
 pub(super) const ROUND_ROBIN: Experiment = Experiment {
@@ -198,7 +238,7 @@ fn round_robin(trial: &Trial<'_>) -> Result<Vec<Measured>, String> {
         u32::try_from(count * settings.integer("passes")).map_err(|_| "too many passes".to_owned())?;
     let config = config(settings);
     let mut gaps = Sample::default();
-    let run = |run: u64, _: &mut synod_sim::Stream| {
+    let run = |run: u64, _: &mut Stream| {
         let mut crowd = members(trial.seed_of(run), count, &config, Odds::NEVER);
         let mut seen = Gaps::default();
         crowd.start(&mut seen);

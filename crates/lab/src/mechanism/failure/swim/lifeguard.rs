@@ -73,7 +73,7 @@ pub(super) const LIFEGUARD: Experiment = Experiment {
             "Length of a run with anomalies.",
         ),
     ],
-    runs: 48,
+    runs: 24,
     rows: &[Row {
         settings: &[],
         expected: &[
@@ -137,10 +137,11 @@ impl Anomalies {
             Duration::ZERO => Duration::from_millis(drawn),
             set => set,
         };
-        let place = |of: usize| usize::try_from(run % of as u64).unwrap_or(0);
-        let (durations, intervals) = (DURATIONS_MS.len(), INTERVALS_MS.len());
-        let lasts = given("anomaly", DURATIONS_MS[place(durations)]);
-        let interval = given("interval", INTERVALS_MS[place(durations * intervals) / durations]);
+        // Each duration meets each interval once in 48 runs, and fewer runs are spread over both.
+        let durations = DURATIONS_MS.len() as u64;
+        let place = |number: u64, of: usize| usize::try_from(number % of as u64).unwrap_or(0);
+        let lasts = given("anomaly", DURATIONS_MS[place(run, DURATIONS_MS.len())]);
+        let interval = given("interval", INTERVALS_MS[place(run / durations + run, INTERVALS_MS.len())]);
         let drawn = *draw.pick(&CONCURRENT);
         let concurrent = match settings.integer("concurrent") {
             0 => drawn,
