@@ -172,14 +172,14 @@ pub(super) const LAN: Experiment = Experiment {
         Parameter::duration(
             "broadcast",
             ms(15),
-            Parameter::word(
-                "spread",
-                &["answer", "constant", "uniform"],
-                "Where the broadcast time goes: all into the answer, as where a disk is slow and the network is not; half each way; \
-             or each way anything up to it.",
-            ),
             ms(0)..=ms(10_000),
             "To send to all and to hear from all: there and back.",
+        ),
+        Parameter::word(
+            "spread",
+            &["answer", "constant", "uniform"],
+            "Where the broadcast time goes: all into the answer, as where a disk is slow and the network is not; half each way; \
+             or each way anything up to it.",
         ),
         Parameter::duration("timeout-least", ms(150), ms(2)..=ms(60_000), "Shortest election timeout."),
         Parameter::duration("timeout-most", ms(300), ms(2)..=ms(60_000), "Longest election timeout."),
