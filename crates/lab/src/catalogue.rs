@@ -114,7 +114,7 @@ pub const SURVEY: &[Row] = &[
     row("7.2", Family::Replication, "primary-backup", &[]),
     row("7.3", Family::Replication, "quorum", &["abd", "dynamo"]),
     row("8.1", Family::Routing, "chord", &[]),
-    row("8.2", Family::Routing, "hash-ring", &[]),
+    row("8.2", Family::Routing, "hash-ring", &["chord"]),
     row("9.1", Family::Failure, "heartbeat", &[]),
     row("9.1", Family::Failure, "phi-accrual", &[]),
     row("9.2", Family::Failure, "swim", &[]),

@@ -12,7 +12,7 @@ use synod_machine::NodeId;
 use super::{Identifier, Peer, Ring};
 
 /// Alternatives that an advice names at most, beside the successors: if that many nodes are dead, the search goes back a step.
-pub const ALTERNATIVES_MAX: usize = 8;
+pub const ALTERNATIVES_MAX: usize = 16;
 /// A search that took more steps than that is lost: on a whole ring it takes at most one for each bit, and some for dead nodes.
 pub const STEPS_MAX: u32 = 1_024;
 
@@ -70,6 +70,8 @@ pub struct Search {
     /// The advice of the nodes on the way, the nearest to the key last.
     way: Vec<Advice>,
     dead: BTreeSet<NodeId>,
+    /// Nodes that answered, and named nobody who is alive: they are not asked again, but may own the key.
+    exhausted: BTreeSet<NodeId>,
     steps: u32,
     hops: u32,
 }
@@ -77,7 +79,15 @@ pub struct Search {
 impl Search {
     /// A search for `key` that begins with what the asking node itself knows.
     pub fn new(ring: Ring, key: Identifier, own: Advice) -> Self {
-        Search { ring, key, way: Vec::from([own]), dead: BTreeSet::new(), steps: 0, hops: 0 }
+        Search {
+            ring,
+            key,
+            way: Vec::from([own]),
+            dead: BTreeSet::new(),
+            exhausted: BTreeSet::new(),
+            steps: 0,
+            hops: 0,
+        }
     }
 
     /// A search that begins at another node, for one that knows nothing itself.
@@ -119,7 +129,8 @@ impl Search {
             {
                 return Next::Found { owner: *owner, predecessor: advice.from };
             }
-            if let Some(nearer) = advice.preceding.iter().find(alive) {
+            let to_ask = |peer: &&Peer| alive(peer) && !self.exhausted.contains(&peer.node);
+            if let Some(nearer) = advice.preceding.iter().find(to_ask) {
                 return Next::Ask(*nearer);
             }
             // All that this node named are dead: back to the one that named it, which is to name another.
@@ -128,7 +139,7 @@ impl Search {
                 return Next::Lost;
             }
             self.way.pop();
-            self.dead.insert(from.node);
+            self.exhausted.insert(from.node);
         }
     }
 

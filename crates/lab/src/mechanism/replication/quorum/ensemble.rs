@@ -20,7 +20,6 @@ use crate::entry::{Ensemble, Invariant, Nodes};
 
 /// Clients, each with one request at a time.
 const CLIENTS: u64 = 5;
-const KEYS: u64 = 3;
 /// A client that has heard nothing for so long goes on: its request may take effect any time or never.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
@@ -28,6 +27,9 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 #[derive(Debug)]
 pub struct Replicas {
     config: Config,
+    key_count: u64,
+    /// The longest pause of a client between two requests.
+    think: Duration,
     ring: HashRing,
     clients: Vec<Session>,
     asked: BTreeMap<RequestId, Asked>,
@@ -77,14 +79,16 @@ struct Versioned {
 }
 
 impl Replicas {
-    /// So many nodes with this configuration.
-    pub fn new(nodes: u64, config: Config) -> Self {
+    /// So many nodes with this configuration, whose clients use `key_count` keys.
+    pub fn new(nodes: u64, config: Config, key_count: u64, think: Duration) -> Self {
         let mut ring = HashRing::new(hash_ring::Config::default());
         for node in 1..=nodes {
             ring.insert(NodeId(node), Member { weight: 1, zone: node });
         }
         Replicas {
             config,
+            key_count,
+            think,
             ring,
             clients: vec![Session::default(); CLIENTS as usize],
             asked: BTreeMap::new(),
@@ -107,7 +111,8 @@ impl Replicas {
     fn ask(&mut self, client: u64, clients: &mut Clients<Quorum>) {
         let nodes: Vec<NodeId> = clients.nodes().collect();
         let somewhere = *clients.draw.pick(&nodes);
-        let (key, writes) = (Key(clients.draw.below(KEYS)), clients.draw.below(2) == 0 && !self.healed);
+        let (key, writes) =
+            (Key(clients.draw.below(self.key_count)), clients.draw.below(2) == 0 && !self.healed);
         let session = &mut self.clients[client as usize];
         let node = session.sent_to.take().unwrap_or(somewhere);
         let (command, value) = if writes {
@@ -254,7 +259,7 @@ impl Ensemble for Replicas {
             self.judge_vectors(from, &asked, &reply)?;
         }
         self.answered_since_heal += u64::from(self.healed && matches!(reply, Reply::Values { .. }));
-        let pause = clients.draw.duration(Duration::ZERO, Duration::from_millis(30));
+        let pause = clients.draw.duration(Duration::ZERO, self.think);
         clients.after(pause, asked.client);
         Ok(())
     }
@@ -266,9 +271,9 @@ impl Ensemble for Replicas {
 
     fn progressed(&mut self, nodes: &Nodes<'_, Self>, survivors: &[NodeId]) -> bool {
         let machines: Vec<&Quorum> = survivors.iter().filter_map(|node| nodes.machine(*node)).collect();
-        self.answered_since_heal > KEYS * 2
+        self.answered_since_heal > self.key_count * 2
             && machines.len() == survivors.len()
-            && invariants::converged(machines.into_iter(), (0..KEYS).map(Key)).is_ok()
+            && invariants::converged(machines.into_iter(), (0..self.key_count).map(Key)).is_ok()
     }
 
     fn check_end(&mut self, _: &Nodes<'_, Self>) -> Result<(), Violation> {

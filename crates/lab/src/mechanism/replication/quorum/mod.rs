@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use synod_machine::Machine;
 use synod_protocols::replication::quorum::{Config, Quorum as Node, SOURCE, Versions, cost};
-use synod_sim::{Fault, Plan, Swarm, Tolerance, What};
+use synod_sim::{Delay, Fault, Odds, Plan, Swarm, Tolerance, What};
 
 use crate::entry::{
     About, Cost, Family, Figure, Mechanism, Origin, Parameter, Property, Settings, Staged, Weakness,
@@ -12,6 +12,7 @@ use crate::entry::{
 
 mod delays;
 mod ensemble;
+mod explore;
 mod measure;
 
 use ensemble::Replicas;
@@ -37,12 +38,13 @@ impl Mechanism for Quorum {
             write: settings.integer("write").min(plan.nodes) as usize,
             versions,
             write_back: settings.switch("write-back"),
+            read_repair: settings.switch("read-repair"),
             sloppy: settings.switch("sloppy"),
             // Now and then the log is short enough to be written anew in every run.
             records_max: if plan.workload.is_multiple_of(3) { 20 } else { 1_000 },
             ..Config::default()
         };
-        Staged::new(Replicas::new(plan.nodes, config))
+        Staged::new(Replicas::new(plan.nodes, config, settings.integer("keys"), settings.duration("think")))
     }
 
     fn space(&self, settings: &Settings) -> Swarm {
@@ -103,6 +105,14 @@ static ABOUT: About = About {
             "Registers, or siblings; any: every other seed.",
         ),
         Parameter::switch("write-back", true, "Reads of a register write back before they answer (ABD)."),
+        Parameter::switch("read-repair", true, "Copies that a read finds behind are sent what they lack."),
+        Parameter::integer("keys", 3, 1..=1_000, "Keys that clients read and write."),
+        Parameter::duration(
+            "think",
+            Duration::from_millis(30),
+            Duration::ZERO..=Duration::from_secs(10),
+            "How long a client pauses between requests, at most.",
+        ),
         Parameter::switch(
             "sloppy",
             false,
@@ -185,7 +195,20 @@ static ABOUT: About = About {
             sentence: "A read sees a write that is under way, and a later read does not: new before old.",
             origin: Origin::Known("Attiya, Bar-Noy, Dolev 1995, section 4"),
             violates: &["linearizability"],
-            settings: &[("write-back", "false"), ("versions", "tags")],
+            settings: &[
+                ("write-back", "false"),
+                ("versions", "tags"),
+                ("read-repair", "false"),
+                ("keys", "1"),
+                ("think", "5ms"),
+            ],
+            // Writes that are under way for long: some copies have them early, some late.
+            plan: |plan| {
+                plan.network.loss = Odds::percent(20);
+                plan.network.delay = Delay::micros(200, 20_000);
+                plan.network.delay_bound = Some(plan.network.delay.most());
+                plan.client = Delay::micros(50, 500);
+            },
             ..Weakness::EMPTY
         },
         Weakness {
@@ -210,8 +233,8 @@ static ABOUT: About = About {
             ..Weakness::EMPTY
         },
     ],
-    explorations: &[],
     experiments: &[measure::STALENESS, measure::WARS],
+    explorations: &explore::EXPLORATIONS,
     must_exercise: &[
         "client.written",
         "client.read",

@@ -25,6 +25,8 @@ pub struct Chord;
 const BITS: u32 = 16;
 /// So many nodes found the ring whatever the list's length: one more than the longest list.
 const FOUNDERS: u64 = 5;
+/// By then all founders have started and know each other.
+const FOUNDED: Duration = Duration::from_millis(200);
 /// Between two nodes that go, the others have time to notice: what the mechanism assumes.
 const QUIET: Duration = Duration::from_millis(900);
 
@@ -74,7 +76,7 @@ fn space_out(plan: &mut Plan) {
         let back = fault.at + fault.lasts.unwrap_or(plan.safety);
         let down = kept.iter().filter(|(_, back)| *back > fault.at).count();
         let soon = kept.last().is_some_and(|(at, _)| fault.at < *at + QUIET);
-        let keep = !soon && down < spare;
+        let keep = !soon && down < spare && fault.at > FOUNDED;
         if keep {
             kept.push((fault.at, back));
         }
