@@ -78,7 +78,7 @@ struct Replica {
     truth: Histories<u64>,
 }
 
-/// What a client read last.
+/// What a client has read.
 #[derive(Clone, Default)]
 struct Seen {
     dotted: VersionVector<u64>,
@@ -99,7 +99,11 @@ pub fn life(replicas: u64, clients: u64, operations: u64, stream: &mut Stream) -
         let client = stream.below(clients) as usize;
         match stream.below(3) {
             0 => seen[client].read(&all[place]),
-            1 => all[place].write(place as u64, client as u64, &mut seen[client]),
+            1 => {
+                // A write answers with what is there afterwards, so that a client knows its own writes.
+                all[place].write(place as u64, client as u64, &mut seen[client]);
+                seen[client].read(&all[place]);
+            }
             _ => {
                 let other = all[stream.below(replicas) as usize].clone();
                 all[place].merge(&other);
@@ -136,11 +140,12 @@ impl Outcome {
 }
 
 impl Seen {
+    /// A client's session only grows: what it has seen once, its writes replace.
     fn read(&mut self, replica: &Replica) {
-        self.dotted = replica.dotted.context().clone();
-        self.server = replica.server.seen();
-        self.client = replica.client.seen();
-        self.truth = replica.truth.seen();
+        self.dotted.merge(replica.dotted.context());
+        self.server.merge(&replica.server.seen());
+        self.client.merge(&replica.client.seen());
+        self.truth.extend(replica.truth.seen());
     }
 }
 

@@ -209,6 +209,8 @@ static ABOUT: About = About {
             sentence: "A site acknowledges a write and loses its disk before it has told anyone.",
             origin: Origin::Need("stable_storage"),
             violates: &["durability", "unique stamps"],
+            // Sites are slow to tell, so that there is something which nobody else has.
+            settings: &[("rumor-cycle", "2s"), ("anti-entropy-cycle", "5s")],
             plan: |plan| {
                 plan.tolerance.wipes_max = 1;
                 plan.faults = "at 0.5s wipe n1 for 0.2s".parse().expect("a fault line");
