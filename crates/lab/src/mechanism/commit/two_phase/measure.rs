@@ -109,7 +109,7 @@ pub(super) const COST: Experiment = Experiment {
     run: measure_cost,
 };
 
-fn presumption(settings: &Settings) -> Presumption {
+pub(super) fn presumption(settings: &Settings) -> Presumption {
     match settings.word("presumption").as_str() {
         "nothing" => Presumption::Nothing,
         "commit" => Presumption::Commit,

@@ -12,6 +12,7 @@ use crate::entry::{
 };
 
 mod bank;
+mod explore;
 mod measure;
 
 pub use bank::Bank;
@@ -275,7 +276,7 @@ static ABOUT: About = About {
             ..PLANTED
         },
     ],
-    explorations: &[],
+    explorations: &explore::EXPLORATIONS,
     experiments: &[measure::COST, measure::BLOCKING],
     must_exercise: &["client.committed", "client.aborted", "two_phase.was in doubt"],
 };

@@ -11,6 +11,7 @@ use crate::entry::{
 };
 
 mod adversary;
+mod explore;
 mod group;
 mod measure;
 
@@ -317,7 +318,7 @@ static ABOUT: About = About {
             ..PLANTED
         },
     ],
-    explorations: &[],
+    explorations: &explore::EXPLORATIONS,
     experiments: &[measure::COST, measure::UNDECIDED],
     must_exercise: &["paxos.chosen", "client.answered", "note.paxos.gave_way", "note.paxos.attempt"],
 };

@@ -175,11 +175,11 @@ pub(super) const LAN: Experiment = Experiment {
             ms(0)..=ms(10_000),
             "To send to all and to hear from all: there and back.",
         ),
-        Parameter::word(
-            "spread",
-            &["answer", "constant", "uniform"],
-            "Where the broadcast time goes: all into the answer, as where a disk is slow and the network is not; half each way; \
-             or each way anything up to it.",
+        Parameter::duration(
+            "request",
+            ms(2),
+            ms(0)..=ms(10_000),
+            "Of it, the time until a request has arrived: the candidate's write and the way there. The paper does not say it.",
         ),
         Parameter::duration("timeout-least", ms(150), ms(2)..=ms(60_000), "Shortest election timeout."),
         Parameter::duration("timeout-most", ms(300), ms(2)..=ms(60_000), "Longest election timeout."),
@@ -213,15 +213,13 @@ fn measure_lan(trial: &Trial<'_>) -> Result<Vec<Measured>, String> {
         return Err("expected fewer electable servers than there are, and a range of timeouts".to_owned());
     }
     let config = config(least, most);
-    let (broadcast, spread) = (settings.duration("broadcast"), settings.word("spread"));
+    let (broadcast, request) = (settings.duration("broadcast"), settings.duration("request"));
     let heartbeat = config.heartbeat;
     let times = trial.collect(|_, stream| {
         let crash = stream.duration(Duration::ZERO, heartbeat);
-        let delay = |message: &Message, stream: &mut Stream| match spread.as_str() {
-            "constant" => broadcast / 2,
-            "uniform" => stream.duration(Duration::ZERO, broadcast),
-            _ if matches!(message, Message::Vote { .. }) => Duration::ZERO,
-            _ => broadcast,
+        let delay = |message: &Message, _: &mut Stream| match message {
+            Message::Vote { .. } => request,
+            _ => broadcast.saturating_sub(request),
         };
         // n1 led term 1 and is gone; all heard its last heartbeat at time zero.
         let saved = |node: NodeId| log(if node.0 <= 1 + electable { 2 } else { 1 });
