@@ -1,3 +1,3 @@
-//! Who is up.
+//! Failure detectors and membership: who is up, and who says so.
 
 pub mod swim;
