@@ -1,3 +1,3 @@
-//! Who is up: failure detectors and membership in the laboratory.
+//! Failure detectors and membership: who is up, and who says so.
 
 pub mod swim;

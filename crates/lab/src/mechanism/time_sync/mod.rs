@@ -1,3 +1,3 @@
-//! What time it is: clocks in the laboratory that are set by other clocks.
+//! Physical clocks: what time it is, and how far off a clock may be.
 
 pub mod ntp;
