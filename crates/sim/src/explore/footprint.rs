@@ -11,7 +11,8 @@
 //! is asleep, whatever else is. The argument needs levels: a state's sleepers come from the level before alone, which breadth first search has seen in full
 //! by the time they matter, so that nothing is ever looked at twice.
 //!
-//! What this saves is transitions, not states: in small worlds half to three quarters of them. Reductions that leave out states (ample and persistent sets) would have to know that no other node
+//! What this saves is transitions, not states: the more nodes, the more of them. Of Lamport's mutual exclusion, with two processes that enter twice, 19 % of 2,213 are left out; with three that
+//! enter once, 46 % of 1,572,737. Reductions that leave out states (ample and persistent sets) would have to know that no other node
 //! can send to this one before it acts, which nobody knows of a machine from outside; and what they leave out, `always` and `sometimes` would not see.
 
 use super::Model;
