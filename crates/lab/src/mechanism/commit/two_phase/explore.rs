@@ -52,7 +52,8 @@ fn transaction(settings: &Settings, restarts: u32) -> SmallWorld<TwoPhase<Accoun
         (2..=1 + participants).map(|id| (NodeId(id), vec![Operation::Add('a', 1)])).collect();
     let few = |name: &str| u32::try_from(settings.integer(name)).unwrap_or(u32::MAX);
     let crashes = few("crashes");
-    let world = SmallWorld::new(1 + participants as usize, move |me| TwoPhase::new(me, config.clone()));
+    let world =
+        SmallWorld::new(1 + participants as usize, move |me| TwoPhase::<Accounts>::new(me, config.clone()));
     world
         .command(NodeId(1), Command::Commit { number: 1, work })
         .budgets(Budgets {
