@@ -19,7 +19,6 @@ pub const ENTRIES: &[&dyn Entry] = &[
     &mutex::maekawa::Maekawa,
     &commit::two_phase::TwoPhaseCommit,
     &replication::quorum::Quorum,
-    &routing::chord::Chord,
     &failure::swim::Entry,
     &time_sync::ntp::Entry,
     &rpc::call::Call,

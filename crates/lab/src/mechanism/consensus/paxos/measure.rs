@@ -96,6 +96,12 @@ pub(super) const UNDECIDED: Experiment = Experiment {
             &["adversary", "fair"],
             "Who orders events; a fair one takes the oldest.",
         ),
+        Parameter::integer(
+            "patience",
+            100,
+            1..=1_000_000,
+            "Steps for which the adversary may put an event off: no message waits for ever.",
+        ),
     ],
     runs: 1,
     rows: &[

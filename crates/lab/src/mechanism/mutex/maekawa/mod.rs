@@ -218,20 +218,4 @@ const WEAKNESSES: &[Weakness] = &[
         plan: |plan| plan.faults = "at 0.2s drop * n1 -> n2 x1".parse().expect("a fault line"),
         ..Weakness::EMPTY
     },
-    Weakness {
-        name: "forgetful-arbiter",
-        sentence: "A process crashes and comes back without its memory: as an arbiter it grants what it had granted already.",
-        origin: Origin::Known(
-            "Maekawa 1985, section 6: a failed node must be replaced by one that knows its state",
-        ),
-        violates: &["exclusion"],
-        settings: &[("think", "0s")],
-        plan: |plan| {
-            plan.faults =
-                "at 0.2s kill n2 for 0.005s\nat 0.3s kill n1 for 0.005s\nat 0.4s kill n3 for 0.005s"
-                    .parse()
-                    .expect("fault lines");
-        },
-        ..Weakness::EMPTY
-    },
 ];
