@@ -2,8 +2,8 @@
 
 use crate::entry::{Entry, Experiment, Family};
 use crate::mechanism::{
-    clocks, commit, consensus, database, failure, gossip, kerberos, mutex, replication, routing, rpc,
-    snapshot, time_sync,
+    clocks, commit, consensus, database, failure, gossip, kerberos, mutex, replication, rpc, snapshot,
+    time_sync,
 };
 use crate::suggest;
 

@@ -6,8 +6,6 @@ use std::time::Duration;
 use synod_machine::*;
 use synod_protocols::time_sync::ntp::*;
 
-/// How long a message is under way where nothing is said.
-const DELAY: Duration = Duration::from_millis(1);
 /// When the world begins.
 pub const EPOCH: Duration = Duration::from_secs(1_000_000);
 
