@@ -10,6 +10,9 @@
 //! [`linearizability::Online`] does the same while the run is still going on and holds in memory only what is in
 //! flight, so that an hour-long simulation can be judged as it goes.
 //!
+//! [`model`] names all consistency models and says which follows from which; what a checker finds about one is a
+//! [`model::Judgement`], what is found about several a [`model::Summary`].
+//!
 //! [`etcd`] holds the properties of an etcd-like store that are not about one answer but about the whole run:
 //! acknowledged writes survive, watchers miss nothing, leases keep their promise, replicas agree.
 //!
@@ -46,6 +49,7 @@ pub mod generate;
 mod hashing;
 pub mod history;
 pub mod linearizability;
+pub mod model;
 pub mod ordered_map;
 pub mod specification;
 pub mod verdict;
