@@ -45,6 +45,7 @@
 //! isolation levels, and reading histories from files.
 
 pub mod etcd;
+pub mod format;
 pub mod generate;
 mod hashing;
 pub mod history;

@@ -1,0 +1,150 @@
+//! Histories in files: ours, Jepsen's, and those that Porcupine is tested with.
+//!
+//! [`read`] takes any of them and finds out by looking which it is:
+//!
+//! | it begins with | it is |
+//! |---|---|
+//! | a JSON object | our own notation, one event a line ([`lines`]; `docs/histories.md`) |
+//! | `{`, `[`, `(` or `;` | a Jepsen history in EDN: maps in a vector, in a list, or one after the other; with `:key`, one of the key-value logs that Porcupine is tested with |
+//! | words | a log of Jepsen's, or its `history.txt`, with one operation on a line |
+//!
+//! # How it works
+//!
+//! The text is read once, byte by byte, and nothing of it is kept but the values. Every notation ends in the same
+//! [`Record`](record::Record)s, which are put together to a [`Log`]: operations with both ends. What the operations mean is
+//! decided afterwards, when it is known what object they are about ([`objects`]).
+//!
+//! # What is promised
+//!
+//! Nothing in a file is trusted. Whatever the bytes, the result is a log or an error that names the line, the column, what
+//! was expected and what was found; texts, nesting and the number of operations are bounded. A line that is no operation
+//! is skipped only in logs, where other things are logged too.
+//!
+//! # What is left out
+//!
+//! Compressed files, Jepsen's binary `test.jepsen`, and its JSON.
+
+mod cursor;
+mod datum;
+mod edn;
+mod error;
+mod jepsen;
+pub(crate) mod json;
+pub mod lines;
+mod log;
+pub mod objects;
+mod record;
+
+use std::fmt;
+use std::io::BufRead;
+
+pub use datum::Datum;
+pub use error::{Fault, Place, ReadError};
+pub use lines::{Header, Writer};
+pub use log::{Disturbance, End, Ending, Log, OPERATIONS_MAX, Operation};
+pub use objects::Object;
+pub use record::{Kind, Record, What};
+
+use cursor::Cursor;
+use log::Builder;
+
+/// What a history was written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Our own JSON lines.
+    Lines,
+    /// Maps of EDN.
+    Edn,
+    /// Lines of a log.
+    JepsenLog,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lines => "JSON lines",
+            Self::Edn => "EDN",
+            Self::JepsenLog => "a log of Jepsen's",
+        })
+    }
+}
+
+/// How much of a text decides what it is, in bytes.
+const LOOKED_AT_BYTES: usize = 64 << 10;
+
+/// Reads a history. `progress` is told now and then how many operations were read.
+///
+/// # Errors
+/// The text is no history, or cannot be had.
+pub fn read(source: impl BufRead, mut progress: impl FnMut(usize)) -> Result<Log, ReadError> {
+    let mut cursor = Cursor::new(source);
+    if cursor.ahead(3)? == b"\xef\xbb\xbf" {
+        // A mark of the order of bytes, which UTF-8 does not need.
+        for _ in 0..3 {
+            cursor.bump()?;
+        }
+    }
+    let mut builder = Builder::new();
+    let mut count = 0;
+    let mut take = |builder: &mut Builder, record| {
+        count += 1;
+        if count % PROGRESS_EACH == 0 {
+            progress(count / 2);
+        }
+        builder.take(record)
+    };
+    let (format, header) = match recognize(&mut cursor)? {
+        Format::Lines => {
+            let header = Header::read(&mut cursor)?;
+            while let Some(record) = lines::read(&mut cursor)? {
+                take(&mut builder, record)?;
+            }
+            (Format::Lines, header)
+        }
+        Format::Edn => {
+            let mut maps = jepsen::Maps::new(cursor);
+            while let Some(record) = maps.next()? {
+                take(&mut builder, record)?;
+            }
+            (Format::Edn, Header::default())
+        }
+        Format::JepsenLog => {
+            let is_bare = jepsen::is_bare(cursor.ahead(LOOKED_AT_BYTES)?);
+            loop {
+                let number = cursor.place().line;
+                let Some(line) = cursor.line()? else { break };
+                if let Some(record) = jepsen::line(&line, number, is_bare)? {
+                    take(&mut builder, record)?;
+                }
+            }
+            (Format::JepsenLog, Header::default())
+        }
+    };
+    Ok(builder.finish(format, header))
+}
+
+/// After how many records progress is told.
+const PROGRESS_EACH: usize = 20_000;
+
+/// Finds out what a text is, by its beginning.
+fn recognize<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Format, ReadError> {
+    let ahead = cursor.ahead(LOOKED_AT_BYTES)?;
+    let trimmed = ahead.trim_ascii_start();
+    let after_brace = trimmed.strip_prefix(b"{").map(|rest| rest.trim_ascii_start().first());
+    if matches!(after_brace, Some(Some(b'"' | b'}'))) {
+        return Ok(Format::Lines);
+    }
+    if jepsen::has_operation_lines(ahead) {
+        return Ok(Format::JepsenLog);
+    }
+    if matches!(trimmed, [b'{' | b'[' | b'(' | b';' | b'#', ..]) {
+        return Ok(Format::Edn);
+    }
+    let expected = "a history: JSON lines with a header, Jepsen's EDN, or a log of Jepsen's";
+    let first_line = trimmed.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let found = match trimmed {
+        [] => "an empty file".to_owned(),
+        _ => format!("`{}`", cursor::shown(first_line)),
+    };
+    Err(Fault::new(cursor.place(), expected, found).into())
+}
