@@ -19,7 +19,10 @@
 //! [`generate`] makes histories that are correct by construction, and plants one named anomaly in them when asked:
 //! the checkers are tested with it, and so can be the checkers of others.
 //!
-//! The crate knows nothing of machines, simulators or servers, does no I/O and reads no clock. Times are
+//! [`format`] reads histories from what others wrote, Jepsen among them, and [`judge`] brings all of it together: from a
+//! file's content to a verdict that a person understands.
+//!
+//! The crate knows nothing of machines, simulators or servers, opens no file and reads no clock. Times are
 //! [`Duration`](std::time::Duration)s since the beginning of the run that was observed.
 //!
 //! ```
@@ -41,14 +44,15 @@
 //! # Ok::<(), synod_check::history::HistoryError>(())
 //! ```
 //!
-//! Left out so far: weaker models (sequential, causal, session guarantees), transactions over several objects with
-//! isolation levels, and reading histories from files.
+//! Left out so far: weaker models (sequential, causal, session guarantees), and transactions over several objects with
+//! isolation levels.
 
 pub mod etcd;
 pub mod format;
 pub mod generate;
 mod hashing;
 pub mod history;
+pub mod judge;
 pub mod linearizability;
 pub mod model;
 pub mod ordered_map;

@@ -124,7 +124,8 @@ pub(super) fn line(text: &[u8], number: u64, is_bare: bool) -> Result<Option<Rec
         return Err(Fault::new(place, expected, found).into());
     };
     let place = Place { line: number, column: column(text, at) };
-    let mut cursor = Cursor::at(&text[words.after..], Place { line: number, column: column(text, words.after) });
+    let mut cursor =
+        Cursor::at(&text[words.after..], Place { line: number, column: column(text, words.after) });
     let value = edn::read(&mut cursor)?.unwrap_or_default();
     let error = edn::read(&mut cursor)?;
     let function: Arc<str> = Arc::from(words.function.as_str());
@@ -204,18 +205,12 @@ fn column(text: &[u8], at: usize) -> u64 {
 
 /// Whether a text is lines of a log: whether there is an operation among the first.
 pub(super) fn has_operation_lines(ahead: &[u8]) -> bool {
-    ahead
-        .split(|byte| *byte == b'\n')
-        .take(LINES_LOOKED_AT_MAX)
-        .any(|line| operation_words(line).is_some())
+    ahead.split(|byte| *byte == b'\n').take(LINES_LOOKED_AT_MAX).any(|line| operation_words(line).is_some())
 }
 
 /// Whether the first operation of a text stands at the beginning of its line, as in a `history.txt`.
 pub(super) fn is_bare(ahead: &[u8]) -> bool {
-    ahead
-        .split(|byte| *byte == b'\n')
-        .find_map(operation_words)
-        .is_some_and(|(at, _)| at == 0)
+    ahead.split(|byte| *byte == b'\n').find_map(operation_words).is_some_and(|(at, _)| at == 0)
 }
 
 /// How many lines decide what a text is.

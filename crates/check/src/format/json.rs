@@ -153,9 +153,8 @@ fn four_digits<R: BufRead>(cursor: &mut Cursor<R>) -> Result<u32, ReadError> {
 fn word<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Datum, ReadError> {
     let place = cursor.place();
     let mut bytes = Vec::new();
-    cursor.take_while(&mut bytes, |byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')
-    })?;
+    cursor
+        .take_while(&mut bytes, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.'))?;
     let word = String::from_utf8(bytes).expect("these bytes are ASCII");
     match word.as_str() {
         "null" => Ok(Datum::Nil),

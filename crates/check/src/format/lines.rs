@@ -6,13 +6,13 @@ use std::io::{self, BufRead, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Object;
 use super::cursor::Cursor;
 use super::datum::Datum;
 use super::error::{Fault, Place, ReadError};
 use super::json;
 use super::log::{Ending, Log};
 use super::record::{Kind, Record, What};
-use super::Object;
 
 /// The version of the notation that is written. It is raised when a reader of the old one would go wrong.
 pub const HISTORY_VERSION: i64 = 1;
@@ -35,7 +35,8 @@ impl Header {
         let line = json::read(cursor)?;
         end_of_line(cursor)?;
         let Some(version) = line.get("synod_history") else {
-            let expected = format!("a header, {{\"synod_history\":{HISTORY_VERSION}}}, on the first line of JSON");
+            let expected =
+                format!("a header, {{\"synod_history\":{HISTORY_VERSION}}}, on the first line of JSON");
             return Err(Fault::new(place, expected, "another object").into());
         };
         if *version != Datum::Integer(HISTORY_VERSION) {
@@ -44,9 +45,12 @@ impl Header {
         }
         let object = match line.get("spec") {
             None | Some(Datum::Nil) => None,
-            Some(name) => Some(name.as_name().unwrap_or_default().parse().map_err(|expected: String| {
-                Fault::new(place, expected, format!("\"spec\" {name}"))
-            })?),
+            Some(name) => Some(
+                name.as_name()
+                    .unwrap_or_default()
+                    .parse()
+                    .map_err(|expected: String| Fault::new(place, expected, format!("\"spec\" {name}")))?,
+            ),
         };
         let source = line.get("source").and_then(Datum::as_name).map(str::to_owned);
         Ok(Self { object, initial: line.get("initial").cloned(), source })
@@ -181,7 +185,8 @@ impl<W: Write> Writer<W> {
     ) -> io::Result<()> {
         self.line.clear();
         let nanoseconds = at.as_nanos();
-        self.line.push_str(&format!("{{\"t\":{nanoseconds},\"client\":{client},\"type\":\"{}\"", kind.name()));
+        self.line
+            .push_str(&format!("{{\"t\":{nanoseconds},\"client\":{client},\"type\":\"{}\"", kind.name()));
         if !function.is_empty() {
             self.line.push_str(",\"f\":");
             json::write_string(&mut self.line, function);
@@ -205,7 +210,11 @@ impl<W: Write> Writer<W> {
     pub fn fault(&mut self, at: Duration, what: &str) -> io::Result<i64> {
         self.faults += 1;
         self.line.clear();
-        self.line.push_str(&format!("{{\"t\":{},\"type\":\"fault\",\"id\":{},\"what\":", at.as_nanos(), self.faults));
+        self.line.push_str(&format!(
+            "{{\"t\":{},\"type\":\"fault\",\"id\":{},\"what\":",
+            at.as_nanos(),
+            self.faults
+        ));
         json::write_string(&mut self.line, what);
         self.line.push_str("}\n");
         self.out.write_all(self.line.as_bytes())?;
@@ -255,11 +264,8 @@ pub fn write<W: Write>(log: &Log, out: W) -> io::Result<W> {
             (Ending::Failed { .. }, false) => (Kind::Fail, &Datum::Nil),
             (Ending::Unknown { .. }, false) => (Kind::Info, &Datum::Nil),
         };
-        let (key, function) = if end.is_invocation {
-            (operation.key.as_ref(), &*operation.function)
-        } else {
-            (None, "")
-        };
+        let (key, function) =
+            if end.is_invocation { (operation.key.as_ref(), &*operation.function) } else { (None, "") };
         writer.event(end.at, operation.client.0, kind, function, key, value)?;
     }
     for (to, id) in ends {

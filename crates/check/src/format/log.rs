@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Format;
 use super::datum::Datum;
 use super::error::{Fault, Place};
 use super::lines::Header;
 use super::record::{Kind, Record, What};
-use super::Format;
 use crate::history::Client;
 
 /// More operations than this are not taken in.
@@ -392,7 +392,10 @@ fn ends(name: &str, now: &str) -> bool {
         ("start", "stop" | "heal" | "recover")
             | ("kill" | "crash", "start" | "restart" | "recover" | "stop")
             | ("pause", "resume" | "start" | "stop")
-            | ("partition" | "isolate" | "split" | "majority" | "bridge", "heal" | "recover" | "stop" | "start")
+            | (
+                "partition" | "isolate" | "split" | "majority" | "bridge",
+                "heal" | "recover" | "stop" | "start"
+            )
             | ("bump" | "strobe" | "scramble" | "skew", "reset" | "stop" | "fix")
     )
 }

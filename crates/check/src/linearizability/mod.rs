@@ -57,6 +57,7 @@ mod online;
 mod parallel;
 mod search;
 mod tiers;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,6 +70,7 @@ use broadening::Course;
 pub use online::{Online, OnlineError};
 pub use parallel::{Effort, check_with};
 use search::{Ending, Scope};
+pub use witness::{Witness, WitnessLimits, witness};
 
 /// What a check may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,7 +34,10 @@ pub fn keying(log: &Log) -> Keying {
     let mut swaps = log.operations.iter().filter(|operation| &*operation.function == "cas").peekable();
     let of_swaps = swaps.peek().is_some()
         && swaps.all(|operation| {
-            operation.argument.as_pair().is_some_and(|(key, value)| key.as_list().is_none() && is_tuple(value))
+            operation
+                .argument
+                .as_pair()
+                .is_some_and(|(key, value)| key.as_list().is_none() && is_tuple(value))
         });
     if !of_reads && !of_swaps {
         return Keying::Single;
@@ -66,7 +69,11 @@ impl Keying {
             return Ok(Parts { key, argument: &operation.argument, answer });
         };
         let Some((key, argument)) = operation.argument.as_pair() else {
-            return Err(misfit(operation, "a tuple `[key value]`, as other operations have", &operation.argument));
+            return Err(misfit(
+                operation,
+                "a tuple `[key value]`, as other operations have",
+                &operation.argument,
+            ));
         };
         // What returned may leave the key out.
         let answer = answer.map(|answer| match answer.as_pair() {

@@ -41,7 +41,8 @@ pub fn lock(
         "release" => (LockInput::Release { owner }, choose(LockOutput::NotHeld, LockOutput::Released)),
         "use" if object == Object::Lock => {
             let token = argument.as_integer().and_then(|token| u64::try_from(token).ok());
-            let token = token.ok_or_else(|| misfit(operation, "the fencing token, a whole number", argument))?;
+            let token =
+                token.ok_or_else(|| misfit(operation, "the fencing token, a whole number", argument))?;
             (LockInput::Use { token }, choose(LockOutput::Fenced, LockOutput::Used))
         }
         other => return Err(misfit(operation, "acquire or release, which a lock is asked", other)),

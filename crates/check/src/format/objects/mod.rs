@@ -20,6 +20,7 @@ use crate::history::{History, Recorder};
 
 pub use keys::{Keying, keying};
 pub use lock::lock;
+pub(crate) use plain::times_changed;
 pub use plain::{counter, queue, set};
 pub use register::{cas_register, register_initial};
 pub use store::{entries, entry};

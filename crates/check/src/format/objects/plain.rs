@@ -7,9 +7,7 @@ use super::super::error::Fault;
 use super::super::log::{Log, Operation};
 use super::keys::{Keying, Parts};
 use super::{has_failed, misfit, strange_answer};
-use crate::specification::{
-    CounterInput, CounterOutput, QueueInput, QueueOutput, SetInput, SetOutput,
-};
+use crate::specification::{CounterInput, CounterOutput, QueueInput, QueueOutput, SetInput, SetOutput};
 
 /// An operation of a queue.
 ///
@@ -50,7 +48,8 @@ pub fn set(
             Ok(Some(SetOutput::Changed(true)))
         }
         Some(answer) => {
-            let expected = "true or false: whether it made a difference, since the value is changed more than once";
+            let expected =
+                "true or false: whether it made a difference, since the value is changed more than once";
             Err(strange_answer(operation, expected, answer))
         }
     };

@@ -32,7 +32,8 @@ pub fn cas_register(
         && matches!(&operation.ending, Ending::Failed { error: None, value, .. } if *value == operation.argument);
     match &*operation.function {
         "read" | "r" | "get" => {
-            Ok((!super::has_failed(operation)).then(|| (CasInput::Read, answer.cloned().map(CasOutput::Value))))
+            Ok((!super::has_failed(operation))
+                .then(|| (CasInput::Read, answer.cloned().map(CasOutput::Value))))
         }
         "write" | "w" | "put" => Ok((!super::has_failed(operation))
             .then(|| (CasInput::Write(argument.clone()), answer.map(|_| CasOutput::Written)))),

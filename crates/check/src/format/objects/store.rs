@@ -37,9 +37,7 @@ pub fn entries(
     operation: &Operation,
 ) -> Result<Option<(EntryInput, Option<EntryOutput>)>, Fault> {
     let Parts { argument, answer, .. } = keying.split(operation)?;
-    let needed = || {
-        text(argument).ok_or_else(|| misfit(operation, "a text to put or to append", argument))
-    };
+    let needed = || text(argument).ok_or_else(|| misfit(operation, "a text to put or to append", argument));
     let done = answer.map(|_| EntryOutput::Done);
     let (input, output) = match &*operation.function {
         "get" | "read" => (EntryInput::Get, answer.map(|answer| EntryOutput::Value(text(answer)))),
