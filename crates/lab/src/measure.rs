@@ -1,8 +1,9 @@
 //! Experiments made and held against what is expected of them.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use crate::entry::{Expected, Experiment, Measured, Settings, Tolerance, Trial};
+use crate::entry::{Expected, Experiment, Measured, Row, Settings, Tolerance, Trial};
 
 /// What one experiment came to under one set of parameters.
 #[derive(Clone, Debug)]
@@ -133,13 +134,19 @@ fn expectation(expected: &Expected, settings: &Settings) -> Expectation {
     Expectation { value: expected.value(settings), tolerance: expected.tolerance, source: expected.source }
 }
 
-/// The settings of every known row of an experiment.
+/// The settings of every known row of an experiment, each once: a row for many settings may stand for another's.
 ///
 /// # Panics
 /// When a row sets what cannot be set: the catalogue is wrong then.
 pub fn rows(experiment: &Experiment) -> impl Iterator<Item = Settings> {
-    experiment.rows.iter().map(|row| {
+    let mut seen = BTreeSet::new();
+    let settings = |row: &Row| {
         let assignments: Vec<(&str, &str)> = row.assignments().copied().collect();
         Settings::of(experiment.parameters).with(&assignments)
-    })
+    };
+    experiment
+        .rows
+        .iter()
+        .map(settings)
+        .filter(move |settings| seen.insert(settings.iter().collect::<Vec<_>>()))
 }
