@@ -86,6 +86,47 @@ pub(crate) fn short(value: &dyn Debug) -> String {
     cut.text
 }
 
+/// A message as it stands beside the name of its kind: `Grant { clock: Clock(3), of: NodeId(2) }` is `clock: 3, of: 2`. The type's own name and the
+/// names that only wrap a number say nothing there.
+pub(crate) fn contents(message: &dyn Debug) -> String {
+    let text = unwrap_numbers(&short(message));
+    if !text.starts_with(char::is_uppercase) {
+        return text;
+    }
+    let name = text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len());
+    let rest = &text[name..];
+    let open = [(" { ", " }"), ("(", ")")].into_iter().find(|(open, _)| rest.starts_with(open));
+    match open {
+        Some((open, close)) => rest[open.len()..]
+            .trim_end_matches('…')
+            .strip_suffix(close)
+            .map_or_else(|| rest[open.len()..].to_owned(), |inner| inner.to_owned()),
+        // A name alone is that of the kind.
+        None if rest.is_empty() => String::new(),
+        None => text,
+    }
+}
+
+/// `Term(3)` is 3, wherever it stands.
+fn unwrap_numbers(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('(') {
+        let (before, after) = (&rest[..open], &rest[open + 1..]);
+        let name = before.len() - before.trim_end_matches(|c: char| c.is_alphanumeric()).len();
+        let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if name > 0 && digits > 0 && after[digits..].starts_with(')') {
+            plain += &before[..before.len() - name];
+            plain += &after[..digits];
+            rest = &after[digits + 1..];
+        } else {
+            plain += &rest[..=open];
+            rest = after;
+        }
+    }
+    plain + rest
+}
+
 struct Cut {
     text: String,
     left: usize,
@@ -98,5 +139,32 @@ impl Write for Cut {
             self.text.push(c);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "read by their debug form")]
+    enum Message {
+        Grant,
+        Vote { term: Term, last: Option<Term> },
+        Import(Term),
+        Called(&'static str, Term),
+    }
+
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "read by its debug form")]
+    struct Term(u64);
+
+    #[test]
+    fn a_message_is_told_without_the_names_of_its_types() {
+        assert_eq!(contents(&Message::Grant), "");
+        assert_eq!(contents(&Message::Vote { term: Term(3), last: Some(Term(2)) }), "term: 3, last: Some(2)");
+        assert_eq!(contents(&Message::Import(Term(7))), "7");
+        assert_eq!(contents(&Message::Called("a(b", Term(7))), "\"a(b\", 7");
+        assert_eq!(contents(&17), "17");
     }
 }

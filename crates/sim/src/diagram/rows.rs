@@ -97,7 +97,9 @@ impl Rows {
             // The arrow was drawn with its fate; the receiver stands there as it is after the step.
             row.roles.insert(*node, role);
             if let Input::Receive { message, .. } = &record.input {
-                row.text += &format!(" {}", words::short(message));
+                let contents = words::contents(message);
+                row.text += if contents.is_empty() { "" } else { " " };
+                row.text += &contents;
             }
         }
         // The row of the step says so itself, and is kept where others are folded.

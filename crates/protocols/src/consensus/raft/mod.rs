@@ -61,6 +61,47 @@
 //!
 //! Witnesses and read-only replicas outside the group; priorities among candidates; several pieces of a snapshot under way at once; appends relayed by followers; byzantine
 //! faults. Requests are not deduplicated: a client that repeats a command after a lost answer is the state machine's business.
+//!
+//! # Example
+//!
+//! Three nodes driven by hand: the first to lose patience is elected, and what it proposes is committed at all three.
+//!
+//! ```
+//! use std::collections::VecDeque;
+//! use synod_machine::*;
+//! use synod_protocols::consensus::raft::*;
+//!
+//! let names = [NodeId(1), NodeId(2), NodeId(3)];
+//! let group = SnapshotPoint { configuration: Configuration::of(names), ..SnapshotPoint::default() };
+//! let mut nodes = names.map(|me| (Raft::new(me, Config::default(), group.clone()), Buffer::new(First, Ticket(1))));
+//! let mut committed = Vec::new();
+//! let mut drive = |first: (NodeId, Input<Raft>), now: Mono| {
+//!     let mut inputs = VecDeque::from([first]);
+//!     while let Some((me, input)) = inputs.pop_front() {
+//!         let (raft, buffer) = &mut nodes[me.0 as usize - 1];
+//!         raft.step(&Context::at(me, now), input, &mut buffer.effects());
+//!         for effect in buffer.effects.drain(..) {
+//!             match effect {
+//!                 // This disk is quick: a write is durable before the next message arrives anywhere.
+//!                 Effect::Write { ticket, .. } => inputs.push_front((me, Input::Durable(ticket))),
+//!                 Effect::Send { to, message, .. } => inputs.push_back((to, Input::Receive { from: me, message })),
+//!                 Effect::Emit(Event::Committed(entries)) => committed.extend(entries.into_iter().map(|e| (me, e.payload))),
+//!                 _ => {} // a driver arms the timers and answers the commands, too
+//!             }
+//!         }
+//!     }
+//! };
+//! let at = |ms: u64| Mono::ZERO + std::time::Duration::from_millis(ms);
+//! for name in names {
+//!     drive((name, Input::Start { saved: Vec::new() }), at(0));
+//! }
+//! drive((NodeId(1), Input::Fire(Timer::Election)), at(10_000));
+//! drive((NodeId(1), Input::Command { id: RequestId(7), command: Command::Propose("x = 5".into()) }), at(10_001));
+//! let taken = |(node, payload): &(NodeId, Payload)| (*payload == Payload::Command("x = 5".into())).then_some(node.0);
+//! let mut everywhere: Vec<u64> = committed.iter().filter_map(taken).collect();
+//! everywhere.sort_unstable();
+//! assert_eq!(everywhere, [1, 2, 3]);
+//! ```
 
 mod config;
 mod election;

@@ -23,6 +23,27 @@
 //!
 //! # What is left out
 //! The election of another coordinator, and leases for processes that crash inside: the database's own locks have both.
+//!
+//! # Example
+//!
+//! ```
+//! use synod_machine::*;
+//! use synod_protocols::mutex::{Command, Reply, central::*};
+//!
+//! let coordinator = NodeId(1);
+//! let mut nodes = [1, 2].map(|id| Process::new(NodeId(id), coordinator));
+//! let mut step = |id: u64, input| {
+//!     let mut buffer = Buffer::new(First, Ticket(1));
+//!     nodes[id as usize - 1].step(&Context::at(NodeId(id), Mono::ZERO), input, &mut buffer.effects());
+//!     buffer.effects
+//! };
+//! let asked = step(2, Input::Command { id: RequestId(7), command: Command::Enter });
+//! assert!(matches!(asked[..], [Effect::Send { to: NodeId(1), message: Message::Request, .. }]));
+//! let granted = step(1, Input::Receive { from: NodeId(2), message: Message::Request });
+//! assert!(matches!(granted[..], [Effect::Send { to: NodeId(2), message: Message::Grant, .. }]));
+//! let entered = step(2, Input::Receive { from: coordinator, message: Message::Grant });
+//! assert!(matches!(entered.last(), Some(Effect::Reply { id: RequestId(7), reply: Reply::Entered, .. })));
+//! ```
 
 use alloc::collections::VecDeque;
 

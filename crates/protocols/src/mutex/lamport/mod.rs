@@ -28,6 +28,29 @@
 //!
 //! # What is left out
 //! An acknowledgement may be omitted when a later message was sent to the requester anyhow; that is what Ricart and Agrawala made of it.
+//!
+//! # Example
+//!
+//! Both ask at once, with the same stamp; the tie goes to the smaller name, at both.
+//!
+//! ```
+//! use synod_machine::*;
+//! use synod_protocols::mutex::{Command, Reply, lamport::*};
+//!
+//! let names = [NodeId(1), NodeId(2)];
+//! let mut nodes = names.map(|me| Process::new(me, names));
+//! let mut step = |id: u64, input| {
+//!     let mut buffer = Buffer::new(First, Ticket(1));
+//!     nodes[id as usize - 1].step(&Context::at(NodeId(id), Mono::ZERO), input, &mut buffer.effects());
+//!     buffer.effects.iter().any(|effect| matches!(effect, Effect::Reply { reply: Reply::Entered, .. }))
+//! };
+//! step(1, Input::Command { id: RequestId(7), command: Command::Enter });
+//! step(2, Input::Command { id: RequestId(8), command: Command::Enter });
+//! step(1, Input::Receive { from: NodeId(2), message: Message::Request(1) });
+//! step(2, Input::Receive { from: NodeId(1), message: Message::Request(1) });
+//! assert!(!step(2, Input::Receive { from: NodeId(1), message: Message::Acknowledge(2) }));
+//! assert!(step(1, Input::Receive { from: NodeId(2), message: Message::Acknowledge(2) }));
+//! ```
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

@@ -137,12 +137,13 @@ impl Shown<'_> {
         let Outcome { report, saved, files } = self.outcome;
         let runs = report::number(report.runs);
         let twice = if self.arguments.once { "made once" } else { "each made twice and compared" };
-        let mut text = format!(
-            "hunt {}: {runs} runs from seed {}, {twice}, in {}\n",
+        let head = format!(
+            "hunt {}: {runs} runs from seed {}, {twice}, in {}",
             self.entry.name(),
             self.arguments.seed,
             report::time(self.took)
         );
+        let mut text = report::fold(&head, 2);
         if !saved.is_empty() {
             let word = if saved.len() == 1 { "seed" } else { "seeds" };
             let seeds: Vec<String> = saved.iter().map(ToString::to_string).collect();
