@@ -2,8 +2,8 @@
 
 use crate::entry::{Entry, Experiment, Family};
 use crate::mechanism::{
-    clocks, commit, consensus, database, failure, gossip, kerberos, mutex, replication, rpc, snapshot,
-    time_sync,
+    clocks, commit, consensus, database, failure, gossip, kerberos, mutex, replication, routing, rpc,
+    snapshot, time_sync,
 };
 use crate::suggest;
 
@@ -19,6 +19,7 @@ pub const ENTRIES: &[&dyn Entry] = &[
     &mutex::maekawa::Maekawa,
     &commit::two_phase::TwoPhaseCommit,
     &replication::quorum::Quorum,
+    &routing::chord::Chord,
     &failure::swim::Entry,
     &time_sync::ntp::Entry,
     &rpc::call::Call,

@@ -231,6 +231,35 @@ fn lookups_find_the_owner_both_ways() {
     }
 }
 
+/// The range of a node that leaves is its successor's at once, and so is the node before it: a lookup there does not name the gap in between.
+#[test]
+fn a_lookup_right_after_a_departure_names_the_node_before_it() {
+    let mut world = founded(4, BITS, 3, &[10, 60, 110, 160, 210]);
+    let left = world.command(NodeId(110), Command::Leave);
+    while world.reply(left).is_none() {
+        world.next().expect("an answer comes");
+    }
+    let lookup =
+        world.command(NodeId(160), Command::Lookup { key: Identifier(100), manner: Manner::Iterative });
+    let Some(Reply::Found(found)) = world.reply(lookup) else { panic!("{:?}", world.reply(lookup)) };
+    assert_eq!((found.predecessor, found.owner), (peer(60), peer(160)));
+}
+
+/// The second is granted its part only after the first has taken its own: neither range is dropped, and neither has two owners.
+#[test]
+fn two_nodes_that_join_one_range_at_once_share_it() {
+    for seed in 0..200 {
+        let mut world = founded(seed, BITS, 3, &[10, 60, 110, 160, 210]);
+        for id in [130, 145] {
+            join(&mut world, id, BITS, 3, &[10, 210], Flaws::default());
+        }
+        world.run(ms(600), |world| {
+            members(world).one_owner().unwrap_or_else(|sentence| panic!("seed {seed}: {sentence}"));
+        });
+        settle(&mut world, 7).unwrap_or_else(|sentence| panic!("seed {seed}: {sentence}"));
+    }
+}
+
 #[test]
 fn two_nodes_become_one_and_two_again() {
     let mut world = founded(1, BITS, 2, &[10, 60]);

@@ -21,6 +21,8 @@ pub struct Config {
     pub founders: Vec<Peer>,
     /// Members to ask when joining. One that is this node itself is passed over.
     pub contacts: Vec<Peer>,
+    /// How long a node waits after its start before it joins: where founders start at about the same time, until all of them are up.
+    pub join_after: Duration,
     /// Time between two rounds of stabilization.
     pub stabilize_every: Duration,
     /// Time between two fingers that are looked up.
@@ -54,6 +56,7 @@ impl Default for Config {
             successors: 3,
             founders: Vec::new(),
             contacts: Vec::new(),
+            join_after: Duration::ZERO,
             stabilize_every: Duration::from_millis(100),
             fix_finger_every: Duration::from_millis(50),
             answer_timeout: Duration::from_millis(10),

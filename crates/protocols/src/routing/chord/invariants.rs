@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use synod_machine::NodeId;
 
-use super::{Chord, Peer};
+use super::{Chord, Identifier, Peer};
 
 /// The members at one moment.
 #[derive(Clone, Debug)]
@@ -46,6 +46,12 @@ impl<'a> Members<'a> {
     /// The first live successor: Zave's `bestSucc`.
     fn best_successor(&self, chord: &Chord) -> Option<Peer> {
         chord.table().successors.iter().find(|peer| self.live(peer)).copied()
+    }
+
+    /// Whose a key is: the first member at or after it.
+    pub fn owner(&self, key: Identifier) -> Option<Peer> {
+        let distance = |chord: &&Chord| chord.config().ring.distance(key, chord.me().id);
+        self.each().min_by_key(distance).map(Chord::me)
     }
 
     /// *OneLiveSuccessor* (Zave, section 5): every member has a live successor in its list.

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use synod_machine::{NodeId, RequestId};
 
-use super::{Answer, Chord, Event, Fx, Identifier, Peer, Purpose, Question, Reply, Standing, Table, Timer};
+use super::{
+    Answer, Chord, Departure, Event, Fx, Identifier, Peer, Purpose, Question, Reply, Standing, Table, Timer,
+};
 
 impl Chord {
     /// Whether a key is this node's to serve.
@@ -35,11 +37,15 @@ impl Chord {
     pub(super) fn shrink(&mut self, peer: Peer, wants_keys: bool, fx: &mut Fx<'_>) {
         let (ring, me) = (self.config.ring, self.table.me);
         let Some(after) = self.owned_after.filter(|_| self.standing == Standing::Member) else { return };
+        if wants_keys && self.asks(|purpose| *purpose == Purpose::Grant) {
+            // One at a time. What it wants stays here until it asks again: a range that was dropped and not granted would be nobody's, and where it began would be lost.
+            return;
+        }
         let is_part = ring.between(after, peer.id, me.id);
         if is_part {
             self.owned_after = Some(peer.id);
         }
-        if !wants_keys || self.asks(|purpose| *purpose == Purpose::Grant) {
+        if !wants_keys {
             return;
         }
         // A range of its own that is granted begins where it began here. If it is no part of it, its owner has crashed, and the node before the new one is where it begins.
@@ -60,10 +66,10 @@ impl Chord {
         &mut self,
         keys: Vec<(Identifier, Bytes)>,
         after: Option<Identifier>,
-        leaving: Option<Peer>,
+        leaving: Option<Departure>,
     ) -> Answer {
         match leaving {
-            Some(peer) => self.take_over(peer, keys, after),
+            Some(departure) => self.take_over(departure, keys, after),
             None => {
                 if self.owned_after.is_none() {
                     let begin = after.or(self.table.predecessor.map(|peer| peer.id));
@@ -76,7 +82,12 @@ impl Chord {
     }
 
     /// The node before leaves. Only the owner of the range after it can take its range.
-    fn take_over(&mut self, peer: Peer, keys: Vec<(Identifier, Bytes)>, after: Option<Identifier>) -> Answer {
+    fn take_over(
+        &mut self,
+        Departure { peer, predecessor }: Departure,
+        keys: Vec<(Identifier, Bytes)>,
+        after: Option<Identifier>,
+    ) -> Answer {
         let (ring, me) = (self.config.ring, self.table.me);
         match self.table.predecessor {
             Some(before) if ring.between(peer.id, before.id, me.id) => return Answer::NotMine(Some(before)),
@@ -87,6 +98,9 @@ impl Chord {
         }
         self.owned_after = after;
         self.store.extend(keys);
+        if self.table.predecessor == Some(peer) {
+            self.table.predecessor = predecessor;
+        }
         Answer::Taken
     }
 
@@ -123,7 +137,8 @@ impl Chord {
 
     fn hand_to(&mut self, peer: Peer, fx: &mut Fx<'_>) {
         let keys = self.store.iter().map(|(key, value)| (*key, value.clone())).collect();
-        let question = Question::Take { keys, after: self.owned_after, leaving: Some(self.table.me) };
+        let departure = Departure { peer: self.table.me, predecessor: self.table.predecessor };
+        let question = Question::Take { keys, after: self.owned_after, leaving: Some(departure) };
         self.ask(peer, question, Purpose::Leave, fx);
     }
 

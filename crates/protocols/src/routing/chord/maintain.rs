@@ -155,7 +155,9 @@ impl Chord {
         if wants_keys {
             self.shrink(peer, true, fx);
         }
-        let short = self.owned_after.is_some_and(|after| after != peer.id);
+        let (ring, me) = (self.config.ring, self.table.me.id);
+        let waits = |after| wants_keys && ring.between(after, peer.id, me);
+        let short = self.owned_after.is_some_and(|after| after != peer.id && !waits(after));
         self.short_rounds = if short { self.short_rounds + 1 } else { 0 };
         if self.short_rounds > SHORT_ROUNDS_MAX {
             self.owned_after = Some(peer.id);
@@ -197,7 +199,8 @@ impl Chord {
     pub(super) fn strike_off(&mut self, peer: Peer, fx: &mut Fx<'_>) {
         self.table.forget(peer.node);
         if self.table.successors.is_empty() {
-            if self.table.predecessor == Some(peer) {
+            let me = self.table.me;
+            if self.table.predecessor.is_some_and(|before| before == peer || before == me) {
                 // There were two, and now there is one.
                 self.table.predecessor = Some(self.table.me);
                 self.owned_after = self.owned_after.map(|_| self.table.me.id);

@@ -24,7 +24,7 @@
 //!
 //! # What is guaranteed
 //!
-//! Zave's invariant, from which one ordered ring that all members reach follows: each member has a live successor in its list, and enough members are not skipped by any
+//! *Always*: Zave's invariant, from which one ordered ring that all members reach follows: each member has a live successor in its list, and enough members are not skipped by any
 //! list (*principals*). When joins and failures pause, stabilization makes the ring ideal: lists and predecessors are exact. While nobody crashes each
 //! key has at most one owner at any time and no stored value is lost: a range is granted by one message, and served by the receiver only after it. Reads then see the
 //! latest completed write.
@@ -32,7 +32,7 @@
 //! # What is assumed
 //!
 //! [`Needs::reliable`] and [`Needs::bounded_delay`]: no answer within [`Config::answer_timeout`] means dead; a living node that is taken for dead may be skipped for ever.
-//! A ring is founded by `successors + 1` members (a smaller one works, but a failure can take all that someone knows). No node loses all nodes of its list between two
+//! A ring is founded by `successors + 1` members (a smaller one works, but a failure can take all that someone knows), which are all up before anybody joins. No node loses all nodes of its list between two
 //! rounds of stabilization. A node that crashed comes back knowing nothing, and joins anew, even at its old place. Nobody lies.
 //!
 //! # What it costs
@@ -266,14 +266,13 @@ impl Chord {
     }
 
     fn start(&mut self, fx: &mut Fx<'_>) {
-        if self.config.founders.is_empty() {
-            if !self.config.contacts.is_empty() {
-                self.join(fx);
-            }
-        } else {
+        if !self.config.founders.is_empty() {
             self.found();
             self.begin_rounds(fx);
             fx.emit(Event::Joined);
+        } else if !self.config.contacts.is_empty() {
+            let wait = self.config.join_after;
+            if wait.is_zero() { self.join(fx) } else { fx.arm(Timer::Join, wait..=wait) }
         }
     }
 

@@ -68,10 +68,12 @@ impl Chord {
             return self.forward(Hop { origin, lookup: call, key, hops: 0, timeouts: 0 }, fx);
         }
         operation.search = Some(Search::new(self.config.ring, key, advise(&self.table, key)));
-        if self.owns(key) {
-            return self.finish_here(call, fx);
+        let is_lookup = matches!(operation.what, What::Lookup(_));
+        match self.found_here(key) {
+            Some(found) if is_lookup => self.finish(call, Reply::Found(found), fx),
+            _ if !is_lookup && self.owns(key) => self.finish_here(call, fx),
+            _ => self.advance(call, fx),
         }
-        self.advance(call, fx);
     }
 
     fn advance(&mut self, call: Call, fx: &mut Fx<'_>) {
@@ -97,17 +99,20 @@ impl Chord {
         self.ask(peer, question, Purpose::Operation(call), fx);
     }
 
-    /// The key is, or should be, here.
+    /// A key between the predecessor and this node needs no asking. What is served here does not say so: a range can begin before a predecessor that has just come, or is gone.
+    fn found_here(&self, key: Identifier) -> Option<Found> {
+        let owner = self.table.me;
+        let predecessor = self.table.predecessor?;
+        let is_here = self.config.ring.up_to(predecessor.id, key, owner.id);
+        is_here.then_some(Found { key, owner, predecessor, hops: 0, timeouts: 0 })
+    }
+
+    /// The key to put or get is, or should be, here.
     fn finish_here(&mut self, call: Call, fx: &mut Fx<'_>) {
-        let Operation { key, what, search, .. } = &self.operations[&call];
+        let Operation { key, what, .. } = &self.operations[&call];
         let (key, what) = (*key, what.clone());
         let answer = match what {
-            What::Lookup(_) => {
-                let (me, hops) = (self.table.me, search.as_ref().map_or(0, Search::hops));
-                let predecessor = self.table.predecessor.unwrap_or(me);
-                let found = Found { key, owner: me, predecessor, hops, timeouts: 0 };
-                return self.finish(call, Reply::Found(found), fx);
-            }
+            What::Lookup(_) => return self.later(call, fx),
             What::Put(value) => self.put(key, value),
             What::Get => self.get(key),
         };

@@ -87,9 +87,18 @@ pub enum Question {
         keys: Vec<(Identifier, Bytes)>,
         /// Where the granted range begins; it ends at the receiver, or at the leaving node. `None`: right after the receiver's predecessor.
         after: Option<Identifier>,
-        /// The node that leaves the ring. Otherwise the sender is the receiver's successor and keeps its own keys.
-        leaving: Option<Peer>,
+        /// The sender leaves the ring. Otherwise it is the receiver's successor and keeps its own keys.
+        leaving: Option<Departure>,
     },
+}
+
+/// A node leaves, and says who was before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Departure {
+    /// Who leaves.
+    pub peer: Peer,
+    /// Who was before it, and is now before its successor (paper, "Voluntary node departures").
+    pub predecessor: Option<Peer>,
 }
 
 /// What a node answers.

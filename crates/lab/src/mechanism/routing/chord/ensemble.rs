@@ -7,13 +7,16 @@ use bytes::Bytes;
 use synod_machine::{Effect, Mono, NodeId, RequestId};
 use synod_protocols::routing::chord::invariants::Members;
 use synod_protocols::routing::chord::{
-    Chord, Command, Config, Event, Flaws, Identifier, Manner, Message, Peer, Question, Reply, Ring, Standing,
+    Chord, Command, Config, Event, Flaws, Found, Identifier, Manner, Message, Peer, Question, Reply, Ring,
+    Standing,
 };
-use synod_sim::{Boot, BootKind, Clients, Plan, Step, Violation};
+use synod_sim::{Boot, BootKind, Clients, Given, Plan, Step, Violation};
 
 use super::{BITS, FOUNDERS, QUIET};
 use crate::entry::{Ensemble, Invariant, Nodes};
 
+/// By then all founders are up: nobody joins before.
+const FOUNDERS_UP: Duration = Duration::from_millis(15);
 /// Keys that clients write, each by one client: 1, 2, 3 …
 const KEYS: u64 = 12;
 /// The client's timers: one a node for its next operation, and one that brings nodes back.
@@ -36,9 +39,14 @@ pub struct Dwellers {
     away: BTreeSet<NodeId>,
     keys: BTreeMap<Identifier, Written>,
     asked: BTreeMap<RequestId, Asked>,
+    /// Members that came and went: as long as it stays, an ideal ring is the same ring.
+    changes: u64,
+    /// Lookups that were asked of an ideal ring, with the changes until then.
+    settled: BTreeMap<RequestId, u64>,
     stored: u64,
     read: u64,
     found: u64,
+    found_settled: u64,
     left: u64,
     joined: u64,
     unavailable: u64,
@@ -55,7 +63,7 @@ struct Written {
 enum Asked {
     Put { key: Identifier, value: u64 },
     Get { key: Identifier, least: u64 },
-    Lookup { key: Identifier },
+    Lookup,
     Leave,
     Join,
 }
@@ -76,9 +84,12 @@ impl Dwellers {
             away: BTreeSet::new(),
             keys: BTreeMap::new(),
             asked: BTreeMap::new(),
+            changes: 0,
+            settled: BTreeMap::new(),
             stored: 0,
             read: 0,
             found: 0,
+            found_settled: 0,
             left: 0,
             joined: 0,
             unavailable: 0,
@@ -106,7 +117,7 @@ impl Dwellers {
             1 | 2 => {
                 let key = Identifier(clients.draw.below(1 << BITS));
                 let manner = if draw == 1 { Manner::Iterative } else { Manner::Recursive };
-                (Command::Lookup { key, manner }, Asked::Lookup { key })
+                (Command::Lookup { key, manner }, Asked::Lookup)
             }
             _ if draw % 2 == 0 && !written.open => {
                 let value = written.begun + 1;
@@ -148,6 +159,36 @@ impl Dwellers {
             Err(_) => format!("key {key}: a value was read that nobody wrote"),
         };
         Err(Violation::new("latest value", [from], sentence))
+    }
+}
+
+impl Dwellers {
+    /// What a lookup names holds the key, always; it names the right member where the ring was ideal all the while. In between, while members come and go, the member that it
+    /// names may be one that is gone, or have a new one before it: nothing more is promised.
+    fn judge_lookup(
+        &mut self,
+        nodes: &Nodes<'_, Self>,
+        from: NodeId,
+        id: RequestId,
+        found: &Found,
+    ) -> Result<(), Violation> {
+        let ring = Ring::of_bits(BITS);
+        let Found { key, owner, predecessor, .. } = *found;
+        let settled = self.settled.remove(&id).filter(|changes| *changes == self.changes);
+        let sentence = if !ring.up_to(predecessor.id, key, owner.id) {
+            format!("expected two neighbours around key {key}, found {predecessor} and {owner}")
+        } else if settled.is_none() {
+            return Ok(());
+        } else {
+            self.found_settled += 1;
+            let right = Self::members(nodes).owner(key);
+            if right == Some(owner) {
+                return Ok(());
+            }
+            let right = right.map_or("nobody".into(), |right| right.to_string());
+            format!("the ring is ideal, and key {key} belongs to {right}: the lookup found {owner}")
+        };
+        Err(Violation::new("right owner", [from], sentence))
     }
 }
 
@@ -203,6 +244,7 @@ impl Ensemble for Dwellers {
                 Vec::new()
             },
             contacts: others().collect(),
+            join_after: if boot.kind == BootKind::First { FOUNDERS_UP } else { Duration::ZERO },
             answer_timeout: self.answer_timeout,
             flaws: self.flaws,
             ..Config::default()
@@ -252,14 +294,7 @@ impl Ensemble for Dwellers {
             (Asked::Get { key, least }, Reply::Value(value)) => {
                 self.judge(from, key, least, value.as_ref())?
             }
-            (Asked::Lookup { key }, Reply::Found(found)) => {
-                self.found += 1;
-                let ring = Ring::of_bits(BITS);
-                if !ring.up_to(found.predecessor.id, key, found.owner.id) {
-                    let sentence = format!("expected the owner of key {key}, found {found:?}");
-                    return Err(Violation::new("one ordered ring", [from], sentence));
-                }
-            }
+            (Asked::Lookup, Reply::Found(_)) => self.found += 1,
             (Asked::Leave, Reply::Left) => self.left += 1,
             (Asked::Leave, _) => {
                 self.away.remove(&from);
@@ -270,12 +305,28 @@ impl Ensemble for Dwellers {
         Ok(())
     }
 
-    fn observe(&mut self, _: &Nodes<'_, Self>, step: &Step<'_, Chord>) -> Result<(), Violation> {
+    fn observe(&mut self, nodes: &Nodes<'_, Self>, step: &Step<'_, Chord>) -> Result<(), Violation> {
+        if let Given::Command(id) = step.given
+            && matches!(self.asked.get(&id), Some(Asked::Lookup))
+            && self.unfounded.is_empty()
+            && Self::members(nodes).ideal().is_ok()
+        {
+            self.settled.insert(id, self.changes);
+        }
         for effect in step.effects {
-            if let Effect::Emit(Event::Joined) = effect {
-                self.joined += 1;
-                self.unfounded.remove(&step.node);
-                self.away.remove(&step.node);
+            match effect {
+                Effect::Emit(event) => {
+                    self.changes += 1;
+                    if *event == Event::Joined {
+                        self.joined += 1;
+                        self.unfounded.remove(&step.node);
+                        self.away.remove(&step.node);
+                    }
+                }
+                Effect::Reply { id, reply: Reply::Found(found), .. } => {
+                    self.judge_lookup(nodes, step.node, *id, found)?;
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -283,6 +334,7 @@ impl Ensemble for Dwellers {
 
     fn crashed(&mut self, node: NodeId) {
         self.crashes += 1;
+        self.changes += 1;
         self.away.remove(&node);
     }
 
@@ -310,6 +362,7 @@ impl Ensemble for Dwellers {
             ("client.stored", self.stored),
             ("client.read", self.read),
             ("client.found", self.found),
+            ("client.found_ideal", self.found_settled),
             ("client.left", self.left),
             ("client.unavailable", self.unavailable),
             ("chord.joined", self.joined),

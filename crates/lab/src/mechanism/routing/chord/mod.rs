@@ -141,6 +141,11 @@ static ABOUT: About = About {
             source: "Zave 2017, section 5: NoDuplicates, OrderedSuccessorLists",
         },
         Property {
+            name: "right owner",
+            sentence: "A lookup names two nodes and its key lies between them; in an ideal ring, the first member at or after the key and the one before it.",
+            source: "Stoica et al. 2003, theorem 2, whose assumption is the ideal ring",
+        },
+        Property {
             name: "one owner",
             sentence: "While nobody crashes no key is served by two members.",
             source: "follows from granting ranges; Stoica et al. 2003, section 4.2",
@@ -268,5 +273,12 @@ static ABOUT: About = About {
         hash_ring::JOIN,
         hash_ring::BOUNDED,
     ],
-    must_exercise: &["client.stored", "client.read", "client.left", "chord.joined", "fault.crash"],
+    must_exercise: &[
+        "client.stored",
+        "client.read",
+        "client.found_ideal",
+        "client.left",
+        "chord.joined",
+        "fault.crash",
+    ],
 };
