@@ -218,4 +218,13 @@ const WEAKNESSES: &[Weakness] = &[
         plan: |plan| plan.faults = "at 0.2s drop * n1 -> n2 x1".parse().expect("a fault line"),
         ..Weakness::EMPTY
     },
+    Weakness {
+        name: "forgetful-arbiter",
+        sentence: "A process crashes and comes back without its memory: who waited for its permission waits for ever, and what it had granted it grants again.",
+        origin: Origin::Known("Maekawa 1985: its processes do not fail"),
+        violates: &["exclusion", "no deadlock", "liveness"],
+        settings: &[("think", "0s")],
+        plan: |plan| plan.faults = "at 0.3s kill n2 for 0.01s".parse().expect("a fault line"),
+        ..Weakness::EMPTY
+    },
 ];

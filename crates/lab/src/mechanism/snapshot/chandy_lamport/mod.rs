@@ -11,6 +11,7 @@ use crate::entry::{
 };
 
 mod ensemble;
+mod explore;
 mod measure;
 
 use ensemble::{Branch, Branches, Workload};
@@ -174,7 +175,7 @@ static ABOUT: About = About {
             ..Weakness::EMPTY
         },
     ],
-    explorations: &[],
+    explorations: &explore::EXPLORATIONS,
     experiments: &[measure::COST],
     must_exercise: &["snapshot.completed", "snapshot.messages caught in channels", "termination.detected"],
 };
