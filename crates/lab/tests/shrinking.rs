@@ -1,7 +1,7 @@
 //! Shrinking, explaining and saving: what is small still shows the same, and is a local minimum.
 
 use synod_lab::catalogue::ENTRIES;
-use synod_lab::entry::{Entry, Origin};
+use synod_lab::entry::{Entry, Weakness};
 use synod_lab::replay::Look;
 use synod_lab::scenario::Scenario;
 use synod_lab::shrink::{Shrunk, shrink};
@@ -19,35 +19,71 @@ fn found(entry: &'static dyn Entry, name: &str) -> Scenario {
 }
 
 fn shrunk(scenario: &Scenario) -> (Shrunk, Scenario) {
-    let shrunk = shrink(scenario, &mut |_, _, _| true);
+    let mut records = 0;
+    let shrunk = shrink(scenario, &mut |_, _, run| {
+        records += run.records;
+        records < RECORDS_TRIED_MAX
+    });
     shrunk.expect("the plan can be run").expect("it violates something")
 }
 
-/// Entries whose worlds are small enough to be shrunk by every run of the tests; `synod lab break` shrinks any.
-const SHRUNK: [&str; 2] = ["central", "lamport-mutex"];
+/// What is tried for each weakness, about: large worlds are not brought to their minimum here. `synod lab break` does that.
+const RECORDS_TRIED_MAX: u64 = 400_000;
+
+/// All but the database, which has campaigns of its own.
+fn weaknesses() -> impl Iterator<Item = (&'static dyn Entry, &'static Weakness)> {
+    let mechanisms = ENTRIES.iter().copied().filter(|entry| entry.name() != "database");
+    mechanisms.flat_map(|entry| entry.about().weaknesses.iter().map(move |weakness| (entry, weakness)))
+}
 
 #[test]
 fn every_weakness_shrinks_to_a_run_that_still_shows_it_and_is_explained() {
-    for entry in ENTRIES.iter().filter(|entry| SHRUNK.contains(&entry.name())) {
-        let weaknesses =
-            entry.about().weaknesses.iter().filter(|weakness| weakness.origin != Origin::Planted);
-        for weakness in weaknesses {
-            let scenario = found(*entry, weakness.name);
-            let (shrunk, small) = shrunk(&scenario);
-            let name = format!("{} {}", entry.name(), weakness.name);
-            assert!(weakness.explains(&shrunk.run), "{name}");
-            assert!(shrunk.after.faults <= shrunk.before.faults, "{name}");
-            assert!(shrunk.after.records <= shrunk.before.records * 2 + 20, "{name}: {:?}", shrunk.after);
-            assert!(shrunk.after.nodes <= shrunk.before.nodes, "{name}");
-            let read: Scenario = small.to_string().parse().expect("a scenario reads back");
-            assert_eq!(read.plan, small.plan, "{name}");
-            let replayed =
-                entry.replay(read.plan, &read.settings, &Look::whole(), None).expect("it can be run");
-            assert!(replayed.same && replayed.run == shrunk.run, "{name}");
-            let violation = &shrunk.run.found.as_ref().expect("it violates").violation;
-            let is_explained = !replayed.film.proof(violation).is_empty() || violation.nodes.is_empty();
-            assert!(is_explained, "{name}: {violation}");
+    let (mut wrong, mut minimal, mut all) = (Vec::new(), 0, 0);
+    for (entry, weakness) in weaknesses() {
+        let scenario = found(entry, weakness.name);
+        let (shrunk, small) = shrunk(&scenario);
+        (all, minimal) = (all + 1, minimal + usize::from(shrunk.is_minimal));
+        println!("{} {}: {:?} -> {:?}", entry.name(), weakness.name, shrunk.before, shrunk.after);
+        if let Err(sentence) = is_smaller(weakness, &shrunk).and_then(|()| is_explained(&shrunk, &small)) {
+            wrong.push(format!("{} {}: {sentence}", entry.name(), weakness.name));
         }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(minimal * 2 > all, "expected most to come to their minimum, found {minimal} of {all}");
+}
+
+fn is_smaller(weakness: &Weakness, Shrunk { run, before, after, .. }: &Shrunk) -> Result<(), String> {
+    let fits = after.faults <= before.faults.max(DROPS_MAX)
+        && after.records <= before.records
+        && after.nodes <= before.nodes;
+    match weakness.explains(run) {
+        true if fits => Ok(()),
+        true => Err(format!("expected less than {before:?}, found {after:?}")),
+        false => Err(format!("the small run shows something else: {:?}", run.found)),
+    }
+}
+
+/// Messages lost by chance become lines, of which some stay.
+const DROPS_MAX: usize = 200;
+
+/// The small run is the same when it is read back, and there are events that prove what it violates.
+fn is_explained(shrunk: &Shrunk, small: &Scenario) -> Result<(), String> {
+    let read: Scenario =
+        small.to_string().parse().map_err(|error| format!("it does not read back: {error}"))?;
+    if read.plan != small.plan {
+        return Err(format!("it reads back as {:?}", read.plan));
+    }
+    let replayed = small
+        .entry
+        .replay(read.plan, &read.settings, &Look::whole(), None)
+        .map_err(|error| format!("it cannot be run: {error}"))?;
+    if !replayed.same || replayed.run != shrunk.run {
+        return Err("it comes out differently".into());
+    }
+    let violation = &shrunk.run.found.as_ref().ok_or("it violates nothing")?.violation;
+    match violation.nodes.is_empty() || !replayed.film.proof(violation).is_empty() {
+        true if violation.sentence.len() > 10 => Ok(()),
+        _ => Err(format!("no event proves it: {violation}")),
     }
 }
 

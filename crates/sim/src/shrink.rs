@@ -4,7 +4,7 @@
 //! Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), nodes, commands of clients, the network's chance, the slowness of
 //! disks and the error of clocks, and last the odd digits of times; other seeds are tried where they give a shorter run. A loss by chance becomes a `drop` line of its own first, since a link draws as often whatever
 //! becomes of a message: so single deliveries can be given back one by one. Every step is a run of the same code, and only one that violates the
-//! same property is kept.
+//! same property is kept, and has no more records than the first.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -107,7 +107,7 @@ pub struct Shrunk {
     pub after: Size,
     /// Runs that it took.
     pub tries: u64,
-    /// Whether nothing more can be taken away one by one; not if it was ended early.
+    /// Whether nothing more can be taken away one by one without the run getting longer than it was; not if it was ended early.
     pub is_minimal: bool,
 }
 
@@ -198,8 +198,10 @@ impl Shrink<'_> {
             |run: &Run| run.found.as_ref().is_some_and(|found| found.violation.property == property);
         let is_sound = self.cause != Cause::MissingThroughFaults
             || (tried.as_ref().is_ok_and(&violates) && self.is_sound_without_faults(&plan));
+        // A longer way to the same violation is no smaller, whatever was taken away for it.
+        let grows = |run: &Run| run.records > self.before.records;
         let kept = match tried {
-            Ok(run) if is_sound && violates(&run) => {
+            Ok(run) if is_sound && violates(&run) && !grows(&run) => {
                 (self.plan, self.run) = (plan, run);
                 true
             }
