@@ -97,6 +97,7 @@ pub mod cost;
 pub mod invariants;
 mod ledger;
 mod participant;
+mod renaming;
 mod resource;
 mod types;
 

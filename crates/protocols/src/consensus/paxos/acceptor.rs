@@ -13,7 +13,7 @@ pub(super) struct Acceptor<V> {
     /// What its disk has confirmed.
     pub durable: Pledge<V>,
     /// What its disk has not confirmed yet.
-    underway: VecDeque<(Ticket, Pledge<V>)>,
+    pub(super) underway: VecDeque<(Ticket, Pledge<V>)>,
 }
 
 impl<V> Default for Acceptor<V> {

@@ -11,7 +11,7 @@ use super::{Announce, Ballot, Event, Fx, Message, Paxos, Phase, Proposal, Reply,
 pub(super) struct Learner<V> {
     pub learned: Option<V>,
     /// The newest acceptance heard of, an acceptor; dropped when the outcome is known.
-    votes: BTreeMap<NodeId, Proposal<V>>,
+    pub(super) votes: BTreeMap<NodeId, Proposal<V>>,
     /// Clients that are to be told.
     pub waiting: Vec<RequestId>,
 }

@@ -94,6 +94,7 @@ pub mod cost;
 pub mod invariants;
 mod learner;
 mod proposer;
+mod renaming;
 mod types;
 
 use alloc::collections::VecDeque;
