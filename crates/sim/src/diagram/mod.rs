@@ -22,11 +22,13 @@ pub struct Diagram {
     pub lines_max: usize,
     /// Only ASCII characters.
     pub ascii: bool,
+    /// Time is counted in steps, one in the place of each millisecond: for runs in which it has no length.
+    pub steps: bool,
 }
 
 impl Default for Diagram {
     fn default() -> Self {
-        Diagram { columns_max: 80, lines_max: 40, ascii: false }
+        Diagram { columns_max: 80, lines_max: 40, ascii: false, steps: false }
     }
 }
 
@@ -52,7 +54,7 @@ impl Diagram {
         let rows = Rows::of(moments).rows;
         let shown = self.select(&rows);
         let lanes = lanes(&rows, &shown, violation);
-        let mut lines = vec![head(&lanes)];
+        let mut lines = vec![self.head(&lanes)];
         let mut next = 0;
         for index in shown {
             match index - next {
@@ -69,6 +71,11 @@ impl Diagram {
         }
         lines.push(self.legend());
         lines.iter().map(|line| self.fit(line) + "\n").collect()
+    }
+
+    fn head(&self, lanes: &[NodeId]) -> String {
+        let names: String = lanes.iter().map(|node| format!("{:<3}", node.to_string())).collect();
+        format!("{:>TIME_CHARS$} {names}", if self.steps { "step" } else { "ms" })
     }
 
     /// Three fifths of the lines for the end as it was, the rest for what was important before.
@@ -114,8 +121,12 @@ impl Diagram {
             Mark::World => {}
         }
         let chart: String = chart.into_iter().collect();
-        let millis = row.time.since_start().as_secs_f64() * 1_000.0;
-        let text = format!("{millis:>TIME_CHARS$.3} {chart} {}", row.text);
+        let since_start = row.time.since_start();
+        let time = match self.steps {
+            true => since_start.as_millis().to_string(),
+            false => format!("{:.3}", since_start.as_secs_f64() * 1_000.0),
+        };
+        let text = format!("{time:>TIME_CHARS$} {chart} {}", row.text);
         // The name of the event stands at the right edge.
         let room = self.columns_max.saturating_sub(row.name.chars().count() + 1);
         let text: String = text.chars().take(room).collect();
@@ -166,11 +177,6 @@ impl Diagram {
             _ => '?',
         }
     }
-}
-
-fn head(lanes: &[NodeId]) -> String {
-    let names: String = lanes.iter().map(|node| format!("{:<3}", node.to_string())).collect();
-    format!("{:>TIME_CHARS$} {names}", "ms")
 }
 
 /// The nodes with a column: all, or those of the violation and those that are touched most.

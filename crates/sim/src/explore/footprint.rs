@@ -55,16 +55,24 @@ impl Asleep {
 pub(super) struct Before(Vec<Footprint>);
 
 impl Before {
-    pub(super) fn begin(&mut self, asleep: &Asleep) {
-        self.0.clone_from(&asleep.0);
+    /// Asleep by the first way, and by all further ways if there are any.
+    pub(super) fn begin(&mut self, asleep: &Asleep, met: Option<&Asleep>) {
+        self.0.clear();
+        let by_all = asleep.0.iter().filter(|known| met.is_none_or(|met| met.contains(known.identity)));
+        self.0.extend(by_all);
     }
 
     pub(super) fn taken(&mut self, footprint: Footprint) {
         self.0.push(footprint);
     }
 
-    pub(super) fn after(&self, footprint: Footprint) -> Asleep {
-        Asleep(self.0.iter().filter(|before| before.commutes(&footprint)).copied().collect())
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Asleep after that action: of the first so many before it those that it commutes with.
+    pub(super) fn after(&self, first: usize, footprint: Footprint) -> Asleep {
+        Asleep(self.0[..first].iter().filter(|before| before.commutes(&footprint)).copied().collect())
     }
 }
 

@@ -51,6 +51,22 @@ pub trait Model: Sync + Sized {
         0
     }
 
+    /// Whether states that differ in names alone are known by [`Model::orbit`].
+    fn has_symmetry(&self) -> bool {
+        false
+    }
+
+    /// What is common to all states that differ from this one in the names of interchangeable parts alone. To rename must be an automorphism: it takes the initial states to
+    /// initial states, the successors of a state to the successors of the renamed one, and every property holds of both or of neither.
+    fn orbit(&self, state: &Self::State) -> Orbit {
+        Orbit { fingerprint: self.fingerprint(state), states: 1 }
+    }
+
+    /// What is interchangeable, in a sentence.
+    fn symmetry(&self) -> Option<String> {
+        None
+    }
+
     /// What a reader of the verdict must know of the model.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
@@ -76,6 +92,15 @@ pub fn fingerprint(state: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = FastHasher::default();
     state.hash(&mut hasher);
     hasher.finish()
+}
+
+/// States that differ in names alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Orbit {
+    /// 64 bits that stand for all of them.
+    pub fingerprint: u64,
+    /// How many they are.
+    pub states: u32,
 }
 
 /// Whether a run goes on.
@@ -125,6 +150,14 @@ impl<M: Model> Property<M> {
     /// Coverage: some state shows it. A safety property proves little in a world where nothing of interest ever happens.
     pub fn sometimes(name: &str, test: impl Fn(&M, &M::State) -> bool + Send + Sync + 'static) -> Self {
         Property { name: name.to_owned(), demand: Demand::Sometimes(Box::new(test)) }
+    }
+
+    /// Whether it holds of a state, or is shown by it.
+    pub(super) fn says(&self, model: &M, state: &M::State) -> bool {
+        match &self.demand {
+            Demand::Always(judge) | Demand::Eventually(judge) => judge(model, state).is_ok(),
+            Demand::Sometimes(test) => test(model, state),
+        }
     }
 
     /// Its name, a term of the literature where there is one.

@@ -41,11 +41,77 @@ pub struct Walk<M: Model> {
     pub actions: Vec<M::Action>,
 }
 
+/// States at one distance that a path may go through.
+struct Layer<'a, S> {
+    names: &'a [u64],
+    found: Vec<u64>,
+    states: Vec<S>,
+    /// For each, the place of the one before it, and the way from there.
+    steps: Vec<(usize, usize)>,
+}
+
+impl<'a, S> Layer<'a, S> {
+    fn new(names: &'a [u64]) -> Self {
+        Layer { names, found: Vec::new(), states: Vec::new(), steps: Vec::new() }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.found.len() == self.names.len()
+    }
+
+    fn add(&mut self, name: impl Fn(&S) -> u64, state: S, from: usize, ordinal: usize) {
+        let name = name(&state);
+        if self.names.contains(&name) && !self.found.contains(&name) {
+            self.found.push(name);
+            self.states.push(state);
+            self.steps.push((from, ordinal));
+        }
+    }
+}
+
 /// Longest path that is read from text.
 const STEPS_MAX: usize = 100_000;
 
 impl Path {
-    pub(super) fn new(ordinals: Vec<usize>) -> Self {
+    /// The way from an initial state whose name is in the first set, through one state of each, to the last.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub(super) fn through<M: Model>(model: &M, layers: &[Vec<u64>], name: impl Fn(&M::State) -> u64) -> Path {
+        let mut reached = Layer::new(layers.first().expect("a path has a beginning"));
+        model
+            .initial()
+            .into_iter()
+            .enumerate()
+            .for_each(|(ordinal, state)| reached.add(&name, state, 0, ordinal));
+        let mut steps = vec![reached.steps];
+        let (mut actions, mut next) = (Vec::new(), Vec::new());
+        for names in &layers[1..] {
+            let mut beyond = Layer::new(names);
+            for (from, state) in reached.states.iter().enumerate() {
+                actions.clear();
+                model.actions(state, &mut actions);
+                for (action, of) in actions.iter().enumerate() {
+                    if beyond.is_complete() {
+                        break;
+                    }
+                    model.apply(state, of, &mut next);
+                    for (outcome, state) in next.drain(..).enumerate() {
+                        beyond.add(&name, state, from, Way { action, outcome }.ordinal());
+                    }
+                }
+            }
+            reached = beyond;
+            steps.push(std::mem::take(&mut reached.steps));
+        }
+        let mut place = 0;
+        let mut ordinals = Vec::with_capacity(steps.len());
+        for layer in steps.iter().rev() {
+            let (from, ordinal) = layer[place];
+            ordinals.push(ordinal);
+            place = from;
+        }
+        ordinals.reverse();
         Path(ordinals)
     }
 

@@ -10,6 +10,8 @@ use super::Path;
 pub struct Counts {
     /// Distinct states.
     pub states: u64,
+    /// How many states those stand for: as many, or more where states that differ in names alone are one.
+    pub represented: u64,
     /// Ways from a state to a state, the initial ones included.
     pub transitions: u64,
     /// Ways that were not gone, because the same actions in another order lead to the same state.
@@ -41,6 +43,8 @@ pub struct Report {
     pub counts: Counts,
     /// How long it took.
     pub elapsed: Duration,
+    /// The most memory that the process was seen to take; none where the system does not say.
+    pub memory_bytes: Option<u64>,
     /// The verdict. Does not depend on the number of threads.
     pub verdict: Verdict,
     /// Each `sometimes` with the shortest way to a state that shows it.
@@ -97,6 +101,11 @@ impl Report {
         }
     }
 
+    /// Distinct states a second.
+    pub fn states_per_second(&self) -> f64 {
+        self.counts.states as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
     /// Panics unless everything holds: for tests.
     pub fn assert_holds(&self) -> &Self {
         assert!(self.verdict == Verdict::Holds, "{self}");
@@ -112,16 +121,16 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { states, transitions, asleep, depth, over, cut, set_bytes, .. } = self.counts;
+        let Counts { states, represented, transitions, asleep, depth, over, cut, set_bytes, .. } =
+            self.counts;
         let seconds = self.elapsed.as_secs_f64();
-        writeln!(
-            f,
-            "{} states, {} transitions, depth {depth}, {seconds:.2} s ({} states/s, {} in the set)",
-            grouped(states),
-            grouped(transitions),
-            grouped((states as f64 / seconds.max(1e-9)) as u64),
-            bytes(set_bytes),
-        )?;
+        let rate = grouped(self.states_per_second() as u64);
+        let (transitions, set) = (grouped(transitions), bytes(set_bytes));
+        writeln!(f, "{} states, {transitions} transitions, depth {depth}", grouped(states))?;
+        if represented > states {
+            writeln!(f, "they stand for {} states that differ in names alone", grouped(represented))?;
+        }
+        writeln!(f, "{seconds:.2} s ({rate} states/s), {set} in the set")?;
         let (over, cut, asleep) = (grouped(over), grouped(cut), grouped(asleep));
         writeln!(f, "{over} where the run is over, {cut} cut by a bound, {asleep} transitions left out")?;
         self.remarks.iter().try_for_each(|remark| writeln!(f, "  note     {remark}"))?;
@@ -170,7 +179,8 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-fn bytes(count: u64) -> String {
+/// Of memory, rounded up.
+pub(super) fn bytes(count: u64) -> String {
     match count {
         0..1_048_576 => format!("{} KiB", count.div_ceil(1024)),
         _ => format!("{} MiB", count.div_ceil(1_048_576)),

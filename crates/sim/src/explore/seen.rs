@@ -1,199 +1,263 @@
-//! The states that were seen: 64 bits each, and for each a link to where it was first reached from.
+//! The states that were seen: for each 64 bits, and 64 that say where it was first reached from.
 //!
-//! A state costs 8 bytes for its link and 8 for its fingerprint in a table that is between three eighths and three quarters full: 19 to 30 bytes, whatever the
-//! size of the state itself. Where actions may be asleep, the table also says where to find the state among those of its level: 24 to 40 bytes. The path to a state is found by following links to an initial state and going the same way forward again.
+//! Open tables with linear probing, whose entries are pairs of atomic words. Whoever turns an entry's first word from empty to a state's fingerprint found the state; everybody who comes to it
+//! at the same distance, finder or not, puts the least into the second word ([`Link`]). Both come out the same in whatever order threads come, without a lock, and
+//! a state that was seen before costs one line of memory. The set grows between phases only, when no thread looks.
+//!
+//! A state costs 16 bytes in tables that are between half and three quarters full: 21 to 32 bytes, whatever the size of the state itself. The path to a state is found by
+//! following links back to an initial state, and going the same way forward again with the model.
 
-/// Parts of the set, by the highest bits of fingerprints: threads insert into different parts at a time.
-pub(super) const SHARDS: usize = 64;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tables of the set, by the highest bits of fingerprints. One at a time grows on a thread, so that growing takes little more memory than what it leaves.
+const SHARDS: usize = 64;
 const SHARD_BITS: u32 = SHARDS.trailing_zeros();
-const ORDINAL_BITS: u32 = 24;
+const SHARD_ENTRIES_MIN: usize = 256;
+const ENTRY_BYTES: u64 = size_of::<Entry>() as u64;
 
-/// Names a state: its shard, and its place there in the order of discovery.
+const DEPTH_BITS: u32 = 20;
+const PARENT_BITS: u32 = 64 - DEPTH_BITS;
+/// The farthest that a state can be from the beginning.
+pub(super) const DEPTH_MAX: u32 = (1 << DEPTH_BITS) - 2;
+
+/// How a state was first reached: its distance from the beginning, and so much as fits of the fingerprint of a state before it. The least link is of the shortest
+/// distance, and of all states that lead there from one step nearer it names the one with the least fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct StateId(u64);
-
-impl StateId {
-    /// No state comes before it.
-    pub(super) const LEAST: StateId = StateId(0);
-
-    fn new(shard: usize, place: usize) -> Self {
-        let id = ((place as u64) << SHARD_BITS) | shard as u64;
-        assert!(id < ROOT.0, "{id} states in one exploration are too many to name");
-        StateId(id)
-    }
-
-    fn shard(self) -> usize {
-        (self.0 % SHARDS as u64) as usize
-    }
-
-    fn place(self) -> usize {
-        (self.0 >> SHARD_BITS) as usize
-    }
-}
-
-/// How a state was first reached: from which other, and which way. See [`super::path`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link(u64);
 
-/// The parent of initial states.
-pub(super) const ROOT: StateId = StateId((1 << (64 - ORDINAL_BITS)) - 1);
-
 impl Link {
-    pub(super) fn new(parent: StateId, ordinal: usize) -> Self {
-        assert!(ordinal < 1 << ORDINAL_BITS, "{ordinal} initial states are too many");
-        Link((parent.0 << ORDINAL_BITS) | ordinal as u64)
+    /// Of an initial state.
+    pub(super) const ROOT: Link = Link(0);
+    const NONE: Link = Link(u64::MAX);
+
+    pub(super) fn new(depth: u32, parent: u64) -> Self {
+        Link((u64::from(depth) << PARENT_BITS) | (parent >> DEPTH_BITS))
     }
 
-    fn parent(self) -> StateId {
-        StateId(self.0 >> ORDINAL_BITS)
+    fn depth(self) -> u32 {
+        (self.0 >> PARENT_BITS) as u32
     }
 
-    fn ordinal(self) -> usize {
-        (self.0 & ((1 << ORDINAL_BITS) - 1)) as usize
+    /// The least and the greatest fingerprint that the parent may have.
+    fn parents(self) -> (u64, u64) {
+        let least = self.0 << DEPTH_BITS;
+        (least, least | ((1 << DEPTH_BITS) - 1))
     }
 }
 
-pub(super) fn shard_of(fingerprint: u64) -> usize {
-    (fingerprint >> (64 - SHARD_BITS)) as usize
-}
-
-/// One part: an open table of fingerprints with linear probing, and links in the order of discovery.
-#[derive(Debug)]
-pub(super) struct Shard {
-    number: usize,
-    table: Vec<u64>,
-    /// Beside the table, the place of each in the order of discovery; only if it is asked for.
-    places: Option<Vec<u32>>,
-    links: Vec<Link>,
-    /// How many there were when the level began that is being looked beyond.
-    level: usize,
-}
-
-/// What is known of a state.
+/// What was known of a state when somebody came to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// Nothing.
+    /// Nothing: it is in the set now.
     New,
-    /// It was found since the level began; its place among those. Only told where places are kept.
-    Now(usize),
-    /// It was found.
+    /// It was found at the same distance from the beginning.
+    Now,
+    /// It was found nearer to the beginning.
     Old,
+    /// Nothing, and there is no room for it before the set grows.
+    Full,
 }
 
-const TABLE_ENTRIES_MIN: usize = 64;
-/// What an empty place of the table holds.
+/// What an entry without a state holds.
 const EMPTY: u64 = 0;
 
+#[derive(Debug)]
+struct Entry {
+    print: AtomicU64,
+    link: AtomicU64,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Entry { print: AtomicU64::new(EMPTY), link: AtomicU64::new(Link::NONE.0) }
+    }
+}
+
+/// One table.
+#[derive(Debug)]
+struct Shard(Vec<Entry>);
+
 impl Shard {
-    fn new(number: usize, keeps_places: bool) -> Self {
-        let places = keeps_places.then(|| vec![0; TABLE_ENTRIES_MIN]);
-        Shard { number, table: vec![EMPTY; TABLE_ENTRIES_MIN], places, links: Vec::new(), level: 0 }
+    fn new(entries: usize) -> Self {
+        Shard((0..entries).map(|_| Entry::default()).collect())
     }
 
-    pub(super) fn begin_level(&mut self) {
-        self.level = self.links.len();
+    /// Where a fingerprint would best be. It grows with the fingerprint.
+    fn home(&self, print: u64) -> usize {
+        let within = print << SHARD_BITS;
+        ((u128::from(within) * self.0.len() as u128) >> 64) as usize
     }
 
-    pub(super) fn look(&self, fingerprint: u64) -> Known {
-        self.known(self.find(fingerprint))
+    /// The entries from the best place on, each once.
+    fn probe(&self, print: u64) -> impl Iterator<Item = &Entry> {
+        let (before, after) = self.0.split_at(self.home(print));
+        after.iter().chain(before)
     }
 
-    /// Puts in what is new, and names it.
-    pub(super) fn insert(&mut self, fingerprint: u64, link: Link) -> Result<StateId, Known> {
-        let place = self.find(fingerprint);
-        match self.known(place) {
-            Known::New => {}
-            known => return Err(known),
+    // Nothing is read through an entry but its own two words, so that no order among accesses is needed; between phases threads are joined.
+    #[inline]
+    fn insert(&self, print: u64, link: Link) -> Known {
+        let mut place = self.home(print);
+        for _ in 0..self.0.len() {
+            let entry = &self.0[place];
+            let mut found = entry.print.load(Ordering::Relaxed);
+            if found == EMPTY {
+                match entry.print.compare_exchange(EMPTY, print, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => {
+                        entry.link.fetch_min(link.0, Ordering::Relaxed);
+                        return Known::New;
+                    }
+                    Err(other) => found = other,
+                }
+            }
+            if found == print {
+                // Whoever has just put it in may not have said from where: then it cannot be older.
+                let known = Link(entry.link.load(Ordering::Relaxed));
+                if known.depth() < link.depth() {
+                    return Known::Old;
+                }
+                if link < known {
+                    entry.link.fetch_min(link.0, Ordering::Relaxed);
+                }
+                return Known::Now;
+            }
+            place = if place + 1 == self.0.len() { 0 } else { place + 1 };
         }
-        self.table[place] = stored(fingerprint);
-        if let Some(places) = &mut self.places {
-            places[place] = u32::try_from(self.links.len()).expect("fewer than 2^38 states in all");
-        }
-        self.links.push(link);
-        if self.links.len() * 4 > self.table.len() * 3 {
-            self.grow();
-        }
-        Ok(StateId::new(self.number, self.links.len() - 1))
-    }
-
-    fn known(&self, place: usize) -> Known {
-        if self.table[place] == EMPTY {
-            return Known::New;
-        }
-        let since = self.places.as_ref().and_then(|places| (places[place] as usize).checked_sub(self.level));
-        since.map_or(Known::Old, Known::Now)
-    }
-
-    fn find(&self, fingerprint: u64) -> usize {
-        let (sought, mask) = (stored(fingerprint), self.table.len() - 1);
-        let mut place = sought as usize & mask;
-        while self.table[place] != EMPTY && self.table[place] != sought {
-            place = (place + 1) & mask;
-        }
-        place
+        Known::Full
     }
 
     fn grow(&mut self) {
-        let entries = self.table.len() * 2;
-        let table = std::mem::replace(&mut self.table, vec![EMPTY; entries]);
-        let places = self.places.as_mut().map(|places| std::mem::replace(places, vec![0; entries]));
-        for (old, fingerprint) in table.into_iter().enumerate() {
-            if fingerprint == EMPTY {
-                continue;
-            }
-            let place = self.find(fingerprint);
-            self.table[place] = fingerprint;
-            if let (Some(new), Some(places)) = (&mut self.places, &places) {
-                new[place] = places[old];
+        let grown = Shard::new(self.0.len() + self.0.len() / 2);
+        for entry in std::mem::take(&mut self.0) {
+            let (print, link) = (entry.print.into_inner(), Link(entry.link.into_inner()));
+            if print != EMPTY {
+                grown.insert(print, link);
             }
         }
+        *self = grown;
     }
 
-    fn bytes(&self) -> usize {
-        let places = self.places.as_ref().map_or(0, Vec::capacity);
-        8 * (self.table.capacity() + self.links.capacity()) + 4 * places
+    /// The states with a fingerprint in that range, each with its link.
+    fn between(&self, least: u64, greatest: u64) -> Vec<(u64, Link)> {
+        let (mut states, last) = (Vec::new(), self.home(greatest) - self.home(least));
+        for (distance, entry) in self.probe(least).enumerate() {
+            match entry.print.load(Ordering::Relaxed) {
+                EMPTY if distance >= last => break,
+                print if (least..=greatest).contains(&print) && print != EMPTY => {
+                    states.push((print, Link(entry.link.load(Ordering::Relaxed))));
+                }
+                _ => {}
+            }
+        }
+        states.sort_unstable();
+        states
     }
 }
 
-fn stored(fingerprint: u64) -> u64 {
-    if fingerprint == EMPTY { 1 } else { fingerprint }
-}
-
-/// All parts.
+/// All tables.
 #[derive(Debug)]
 pub(super) struct Seen {
-    pub(super) shards: Vec<Shard>,
+    shards: Vec<Shard>,
+    states: AtomicU64,
 }
 
 impl Seen {
-    /// `keeps_places`: whether [`Known::Now`] is told.
-    pub(super) fn new(keeps_places: bool) -> Self {
-        Seen { shards: (0..SHARDS).map(|number| Shard::new(number, keeps_places)).collect() }
+    pub(super) fn new() -> Self {
+        let shards = (0..SHARDS).map(|_| Shard::new(SHARD_ENTRIES_MIN)).collect();
+        Seen { shards, states: AtomicU64::new(0) }
     }
 
-    pub(super) fn begin_level(&mut self) {
-        self.shards.iter_mut().for_each(Shard::begin_level);
+    /// Somebody comes to a state. Those that are new are counted by [`Seen::add`].
+    #[inline]
+    pub(super) fn insert(&self, print: u64, link: Link) -> Known {
+        let print = stored(print);
+        self.shards[shard_of(print)].insert(print, link)
+    }
+
+    /// Asks for the memory where those states would be, all at once.
+    #[inline]
+    pub(super) fn touch(&self, prints: impl Iterator<Item = u64>) {
+        let words = prints.map(|print| {
+            let shard = &self.shards[shard_of(print)];
+            shard.0[shard.home(print)].print.load(Ordering::Relaxed)
+        });
+        std::hint::black_box(words.fold(0, |all, word| all ^ word));
+    }
+
+    /// So many were new.
+    pub(super) fn add(&self, states: u64) {
+        self.states.fetch_add(states, Ordering::Relaxed);
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.links.len() as u64).sum()
+        self.states.load(Ordering::Relaxed)
+    }
+
+    /// Whether it should grow before much else is put in.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() * 4 > self.entries() * 3
+    }
+
+    fn entries(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.0.len() as u64).sum()
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.bytes() as u64).sum()
+        self.entries() * ENTRY_BYTES
     }
 
-    /// The ordinals that lead from the initial states (the first is which of them) to that state.
-    pub(super) fn path(&self, mut id: StateId) -> Vec<usize> {
-        let mut path = Vec::new();
-        while id != ROOT {
-            let link = self.shards[id.shard()].links[id.place()];
-            path.push(link.ordinal());
-            id = link.parent();
-        }
-        path.reverse();
-        path
+    /// What the next growth takes in addition.
+    pub(super) fn bytes_to_grow(&self) -> u64 {
+        self.bytes() / 2
     }
+
+    /// Half as many entries again, on so many threads.
+    pub(super) fn grow(&mut self, threads: usize) {
+        let share = self.shards.len().div_ceil(threads);
+        std::thread::scope(|scope| {
+            let mut shares = self.shards.chunks_mut(share);
+            let mine = shares.next();
+            for share in shares {
+                scope.spawn(|| share.iter_mut().for_each(Shard::grow));
+            }
+            mine.into_iter().flatten().for_each(Shard::grow);
+        });
+    }
+
+    /// The states that a shortest path from an initial state to that one may go through: at each distance a few, most often one.
+    pub(super) fn layers(&self, print: u64) -> Vec<Vec<u64>> {
+        let print = stored(print);
+        let known = self.shards[shard_of(print)].between(print, print);
+        let mut layer: Vec<(u64, Link)> = known;
+        let mut layers = Vec::new();
+        while let Some(depth) = layer.first().map(|(_, link)| link.depth()) {
+            layers.push(layer.iter().map(|(print, _)| *print).collect());
+            if depth == 0 {
+                break;
+            }
+            let links = layer.iter().map(|(_, link)| *link);
+            layer = links.flat_map(|link| self.parents(link)).collect();
+            layer.sort_unstable();
+            layer.dedup();
+        }
+        layers.reverse();
+        layers
+    }
+
+    fn parents(&self, link: Link) -> Vec<(u64, Link)> {
+        let (least, greatest) = link.parents();
+        let near = self.shards[shard_of(least)].between(least, greatest);
+        near.into_iter().filter(|(_, of)| of.depth() + 1 == link.depth()).collect()
+    }
+}
+
+fn shard_of(print: u64) -> usize {
+    (print >> (64 - SHARD_BITS)) as usize
+}
+
+/// A fingerprint as it stands in the set.
+pub(super) fn stored(print: u64) -> u64 {
+    if print == EMPTY { 1 } else { print }
 }
 
 #[cfg(test)]
@@ -203,34 +267,67 @@ mod tests {
 
     #[test]
     fn what_was_put_in_is_found_and_nothing_else() {
-        for keeps_places in [false, true] {
-            let mut seen = Seen::new(keeps_places);
-            let mut last = ROOT;
-            for number in 0..10_000u64 {
-                if number == 6_000 {
-                    seen.begin_level();
-                }
-                let print = fingerprint(&number);
-                let shard = &mut seen.shards[shard_of(print)];
-                assert_eq!(shard.look(print), Known::New);
-                last = shard.insert(print, Link::new(last, number as usize)).expect("it is new");
-                let known = shard.look(print);
-                assert_eq!(matches!(known, Known::Now(_)), keeps_places, "{known:?}");
-                assert_eq!(shard.insert(print, Link::new(ROOT, 0)), Err(known));
+        const STATES: u64 = 100_000;
+        let (mut seen, mut parent) = (Seen::new(), 0);
+        for number in 0..STATES {
+            if seen.is_full() {
+                seen.grow(1 + number as usize % 3);
             }
-            assert_eq!(seen.len(), 10_000);
-            assert_eq!(seen.path(last), (0..10_000).collect::<Vec<_>>());
-            assert!(seen.bytes() < 10_000 * if keeps_places { 52 } else { 40 }, "{}", seen.bytes());
-            let known = |number: u64| seen.shards[shard_of(fingerprint(&number))].look(fingerprint(&number));
-            assert!((0..6_000).all(|number| known(number) == Known::Old));
-            assert!((6_000..10_000).all(|number| matches!(known(number), Known::Now(_)) == keeps_places));
+            let (print, link) = (fingerprint(&number), Link::new(number as u32, parent));
+            assert_eq!(seen.insert(print, link), Known::New);
+            seen.add(1);
+            assert_eq!(seen.insert(print, link), Known::Now);
+            assert_eq!(seen.insert(print, Link::new(number as u32 + 1, 0)), Known::Old);
+            parent = print;
+        }
+        assert_eq!(seen.len(), STATES);
+        let expected: Vec<Vec<u64>> = (0..STATES).map(|number| vec![fingerprint(&number)]).collect();
+        assert_eq!(seen.layers(parent), expected);
+        assert!(seen.bytes() < STATES * 33, "{}", seen.bytes());
+    }
+
+    #[test]
+    fn threads_that_come_at_once_find_each_state_once_and_agree_from_where() {
+        let seen = Seen::new();
+        let prints: Vec<u64> = (0..8_000u64).map(|number| fingerprint(&number)).collect();
+        let come = |turned: bool| {
+            let mut new = 0;
+            for place in 0..prints.len() {
+                let place = if turned { prints.len() - 1 - place } else { place };
+                let link = Link::new(1, if turned { 7 << 32 } else { 5 << 32 });
+                new += u64::from(seen.insert(prints[place], link) == Known::New);
+            }
+            new
+        };
+        let (here, there) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| come(true));
+            (come(false), other.join().expect("it does not panic"))
+        });
+        assert_eq!(here + there, 8_000);
+        let links = prints.iter().map(|print| seen.shards[shard_of(*print)].between(*print, *print));
+        for (print, found) in prints.iter().zip(links) {
+            assert_eq!(found, [(*print, Link::new(1, 5 << 32))]);
         }
     }
 
     #[test]
-    fn the_fingerprint_of_an_empty_place_is_a_state_too() {
-        let mut shard = Shard::new(0, false);
-        assert!(shard.insert(0, Link::new(ROOT, 0)).is_ok());
-        assert_eq!(shard.look(0), Known::Old);
+    fn a_parent_that_is_told_by_its_first_bits_is_found_among_its_neighbours() {
+        let seen = Seen::new();
+        let (one, other) = (0x0123_4567_89ab_c000, 0x0123_4567_89ab_c001);
+        seen.insert(one, Link::ROOT);
+        seen.insert(other, Link::ROOT);
+        seen.insert(77 << 50, Link::new(1, one));
+        assert_eq!(seen.layers(77 << 50), [vec![one, other], vec![77 << 50]]);
+    }
+
+    #[test]
+    fn a_table_without_room_says_so_and_an_empty_fingerprint_is_a_state_too() {
+        let seen = Seen::new();
+        assert_eq!(seen.insert(0, Link::ROOT), Known::New);
+        assert_eq!(seen.insert(0, Link::new(1, 9)), Known::Old);
+        let told: Vec<Known> =
+            (2..=SHARD_ENTRIES_MIN as u64 + 1).map(|print| seen.insert(print, Link::ROOT)).collect();
+        assert_eq!(told.last(), Some(&Known::Full));
+        assert!(told[..told.len() - 1].iter().all(|known| *known == Known::New));
     }
 }

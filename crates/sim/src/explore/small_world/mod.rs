@@ -5,6 +5,7 @@ mod budgets;
 mod perform;
 mod script;
 mod state;
+mod symmetry;
 mod tell;
 mod view;
 
@@ -13,12 +14,13 @@ use std::sync::Arc;
 
 use synod_machine::{Machine, Never, NodeId, RequestId};
 
-use super::{End, Explore, Footprint, Model, Path, Property, Report};
+use super::{End, Explore, Footprint, Model, Orbit, Path, Property, Report};
 pub use actions::{Action, What};
 pub use budgets::Budgets;
 use perform::Silent;
 use script::Script;
 pub use state::State;
+use symmetry::Symmetry;
 pub use view::View;
 
 /// A machine that can be explored: a value that can be copied and hashed. It has no jobs, for a worker is not part of a small world.
@@ -157,6 +159,7 @@ pub struct SmallWorld<M: Explorable, H: Remembers = ()> {
     remembers: H,
     observe: Option<Observe<M, H>>,
     within: Option<Within<M, H>>,
+    symmetry: Option<Symmetry<M, H>>,
     role: Box<dyn Fn(&M) -> char + Send + Sync>,
     properties: Vec<Property<Self>>,
 }
@@ -199,6 +202,7 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
             remembers: memory,
             observe: (size_of::<H>() > 0).then(|| Box::new(observe) as Observe<M, H>),
             within: None,
+            symmetry: None,
             role: Box::new(|_| '·'),
             properties: Vec::new(),
         };
@@ -394,6 +398,21 @@ impl<M: Explorable, H: Remembers> Model for SmallWorld<M, H> {
         if Arc::ptr_eq(&before.memory, &after.memory) { 0 } else { 1 << actions::MEMORY }
     }
 
+    fn has_symmetry(&self) -> bool {
+        self.assert_begins_symmetric();
+        self.symmetry.is_some()
+    }
+
+    fn orbit(&self, state: &State<M, H>) -> Orbit {
+        self.orbit_of(state)
+    }
+
+    fn symmetry(&self) -> Option<String> {
+        let symmetry = self.symmetry.as_ref()?;
+        let (nodes, ways) = (symmetry.said(), symmetry.permutations.len());
+        Some(format!("{nodes} are interchangeable ({ways} ways to name them)"))
+    }
+
     fn remarks(&self) -> Vec<String> {
         self.broken_needs()
             .into_iter()
@@ -406,6 +425,7 @@ impl<M: Explorable, H: Remembers> Model for SmallWorld<M, H> {
     }
 
     fn draw(&self, path: &Path) -> Option<String> {
-        self.drawn(path, &crate::Diagram::default()).ok()
+        let steps = crate::Diagram { steps: true, ..crate::Diagram::default() };
+        self.drawn(path, &steps).ok()
     }
 }

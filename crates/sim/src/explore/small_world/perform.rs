@@ -59,7 +59,7 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
             nodes: self.nodes.iter().map(|_| Arc::new(Node::new())).collect(),
             network: Vec::new(),
             left: self.budgets,
-            memory: Arc::new(Memory::new(self.remembers.clone())),
+            memory: Arc::new(Memory::new(self.remembers.clone(), self.symmetry.as_ref())),
             panic: None,
             sends: 0,
         };
@@ -136,12 +136,20 @@ impl<M: Explorable, H: Remembers, W: Watch<M>> Performance<'_, M, H, W> {
 
     fn put_back(&mut self, place: usize, mut node: Node<M>) {
         node.seal();
+        if let Some(symmetry) = &self.world.symmetry {
+            let id = self.world.nodes[place];
+            assert!(
+                node.drawn == 0 || !symmetry.renames(id),
+                "expected that {id} draws no entropy, since it was said to be interchangeable"
+            );
+            node.renamed = symmetry.node_hashes(&node);
+        }
         self.state.nodes[place] = Arc::new(node);
     }
 
     fn end(mut self) -> State<M, H> {
         if let Some(memory) = self.memory.take() {
-            self.state.memory = Arc::new(Memory::new(memory));
+            self.state.memory = Arc::new(Memory::new(memory, self.world.symmetry.as_ref()));
         }
         if self.state.left.restarts == 0 {
             self.drop_undeliverable();
@@ -286,7 +294,7 @@ impl<M: Explorable, H: Remembers, W: Watch<M>> Performance<'_, M, H, W> {
     }
 
     fn depart(&mut self, place: usize, id: SendId, to: NodeId, message: M::Message) {
-        let envelope = Envelope::new(id, self.world.nodes[place], to, message);
+        let envelope = self.world.envelope(id, self.world.nodes[place], to, message);
         match self.world.index(to) {
             Some(_) => self.state.send(envelope, self.world.fifo),
             None => self.lost(&envelope, Loss::ReceiverDown),

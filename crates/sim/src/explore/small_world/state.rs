@@ -9,6 +9,7 @@ use std::sync::Arc;
 use synod_machine::{Machine, NodeId, RequestId, SendId, Ticket};
 
 use super::super::{FastHasher, fingerprint};
+use super::symmetry::Symmetry;
 use super::{Budgets, Explorable, Remembers};
 
 /// A world at a moment. Properties see it through a [`View`](super::View).
@@ -63,13 +64,15 @@ pub(super) struct Envelope<M: Machine> {
     pub(super) to: NodeId,
     pub(super) message: M::Message,
     pub(super) hash: u64,
+    /// Under each of the names that the world's nodes may have.
+    pub(super) renamed: Box<[u64]>,
     pub(super) id: SendId,
 }
 
 impl<M: Machine> Envelope<M> {
     pub(super) fn new(id: SendId, from: NodeId, to: NodeId, message: M::Message) -> Self {
         let hash = fingerprint(&(from, to, &message));
-        Envelope { from, to, message, hash, id }
+        Envelope { from, to, message, hash, renamed: Box::default(), id }
     }
 
     fn key(&self, fifo: bool) -> (NodeId, NodeId, u64) {
@@ -81,12 +84,15 @@ impl<M: Machine> Envelope<M> {
 pub(super) struct Memory<H> {
     pub(super) value: H,
     hash: u64,
+    /// Under each of the names that the world's nodes may have.
+    pub(super) renamed: Box<[u64]>,
 }
 
-impl<H: Hash> Memory<H> {
-    pub(super) fn new(value: H) -> Self {
+impl<H: Remembers> Memory<H> {
+    pub(super) fn new<M: Explorable>(value: H, symmetry: Option<&Symmetry<M, H>>) -> Self {
         let hash = fingerprint(&value);
-        Memory { value, hash }
+        let renamed = symmetry.map(|symmetry| symmetry.memory_hashes(&value)).unwrap_or_default();
+        Memory { value, hash, renamed }
     }
 }
 
@@ -110,6 +116,8 @@ pub(super) struct Node<M: Machine> {
     /// How much entropy was drawn.
     pub(super) drawn: u64,
     pub(super) hash: u64,
+    /// Under each of the names that the world's nodes may have.
+    pub(super) renamed: Box<[u64]>,
 }
 
 /// What leaves only when its ticket is durable.
@@ -151,6 +159,7 @@ impl<M: Machine + Clone> Clone for Node<M> {
             answered: self.answered,
             drawn: self.drawn,
             hash: self.hash,
+            renamed: Box::default(),
         }
     }
 }
@@ -170,6 +179,7 @@ impl<M: Explorable> Node<M> {
             answered: true,
             drawn: 0,
             hash: 0,
+            renamed: Box::default(),
         }
     }
 

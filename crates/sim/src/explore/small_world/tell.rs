@@ -68,7 +68,7 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
         Ok(witness.moments)
     }
 
-    /// A path as a space-time diagram. The error says where the world has no such path.
+    /// A path as a space-time diagram; [`Diagram::steps`] says that time is counted in steps. The error says where the world has no such path.
     pub fn drawn(&self, path: &Path, diagram: &Diagram) -> Result<String, String> {
         Ok(diagram.draw(self.moments(path)?.iter(), None))
     }

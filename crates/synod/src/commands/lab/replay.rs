@@ -67,6 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             columns_max: report::COLUMNS_MAX,
             lines_max: arguments.lines.into(),
             ascii: arguments.ascii,
+            ..Diagram::default()
         },
         moments_max: if is_whole { usize::MAX } else { 10 * usize::from(arguments.lines) },
         states: is_whole,

@@ -85,6 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             columns_max: report::COLUMNS_MAX,
             lines_max: arguments.lines.into(),
             ascii: arguments.ascii,
+            ..Diagram::default()
         },
         ..Look::default()
     };

@@ -75,7 +75,8 @@ pub fn told(
     lines: u16,
     ascii: bool,
 ) -> Result<(String, Scenario), Failure> {
-    let diagram = Diagram { columns_max: report::COLUMNS_MAX, lines_max: lines.into(), ascii };
+    let diagram =
+        Diagram { columns_max: report::COLUMNS_MAX, lines_max: lines.into(), ascii, ..Diagram::default() };
     let look = Look { diagram, ..Look::whole() };
     let replayed =
         small.entry.replay(small.plan.clone(), &small.settings, &look, None).map_err(scene::refused)?;
