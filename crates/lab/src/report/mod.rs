@@ -11,6 +11,7 @@ use synod_sim::{Exercised, Found, Phase, Run};
 use crate::hunt::Speed;
 
 pub mod entry;
+pub mod exploration;
 pub mod measure;
 pub mod run;
 

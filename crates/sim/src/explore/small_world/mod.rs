@@ -400,7 +400,7 @@ impl<M: Explorable, H: Remembers> Model for SmallWorld<M, H> {
 
     fn has_symmetry(&self) -> bool {
         self.assert_begins_symmetric();
-        self.symmetry.is_some()
+        self.symmetry.as_ref().is_some_and(|symmetry| symmetry.permutations.len() > 1)
     }
 
     fn orbit(&self, state: &State<M, H>) -> Orbit {

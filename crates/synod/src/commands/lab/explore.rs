@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 use synod_lab::entry::{Entry, Exploration, Settings};
-use synod_lab::report::fold;
+use synod_lab::report::exploration;
 use synod_lab::suggest;
 use synod_sim::explore::{Explore, Report, Verdict};
 
@@ -14,7 +14,7 @@ use crate::failure::{Exit, Failure};
 const EXAMPLES: &str = "\
 Examples:
   synod lab explore lamport-mutex                   its small worlds, each in full
-  synod lab explore lamport-mutex --set nodes=4
+  synod lab explore lamport-mutex --set nodes=4 --memory-max 8192
   synod lab explore lamport-mutex no-fifo           a world that shows a weakness
 
 Exit code: 0 everything holds in every state, 1 a violation, 2 not complete, or
@@ -35,9 +35,18 @@ pub struct Arguments {
     /// Threads [as many as cores]; the verdict and all counts are the same whatever their number
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u32).range(1..=1_024))]
     threads: Option<u32>,
-    /// End without a verdict beyond so many states; each takes 19 to 30 bytes for as long as it lasts
+    /// End without a verdict beyond so many states; each takes 21 to 32 bytes for as long as it lasts
     #[arg(long, value_name = "N", default_value_t = Explore::default().states_max)]
     states_max: u64,
+    /// End without a verdict before more memory is taken than so many MiB
+    #[arg(long, value_name = "MIB", default_value_t = Explore::default().bytes_max >> 20)]
+    memory_max: u64,
+    /// Look at every state, also those that differ from others in the names of interchangeable nodes alone
+    #[arg(long)]
+    no_symmetry: bool,
+    /// Take every order of actions, also those that come to the same
+    #[arg(long)]
+    all_orders: bool,
     /// One JSON document, schema synod-lab-explore/1
     #[arg(long)]
     json: bool,
@@ -49,6 +58,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let explore = Explore {
         threads: arguments.threads.unwrap_or(0) as usize,
         states_max: arguments.states_max,
+        bytes_max: arguments.memory_max.saturating_mul(1 << 20),
+        symmetry: !arguments.no_symmetry,
+        reduce: !arguments.all_orders,
         ..Explore::default()
     };
     let chosen: Vec<(&Exploration, Settings)> = chosen(entry, arguments)?
@@ -67,7 +79,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         };
         match arguments.json {
             true => documents.push(document(world, &settings, &report)),
-            false => write!(std::io::stdout().lock(), "{}", text(entry, world, &settings, &report))?,
+            false => {
+                let text = exploration::text(entry.name(), world, &settings, &report);
+                write!(std::io::stdout().lock(), "{text}")?;
+            }
         }
     }
     if arguments.json {
@@ -110,17 +125,6 @@ fn settings_of(world: &Exploration, set: &[String]) -> Result<Settings, Failure>
     Ok(settings)
 }
 
-fn text(entry: &dyn Entry, world: &Exploration, settings: &Settings, report: &Report) -> String {
-    let values: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let head = format!("explore {} {}: {}", entry.about().name, world.name, values.join(" "));
-    let mark = match report.exit_code() {
-        0 => "✓",
-        1 => "✗",
-        _ => "?",
-    };
-    format!("{}{}\n{report}\n{mark}\n", fold(&head, 2), fold(&format!("  {}", world.sentence), 2))
-}
-
 fn document(world: &Exploration, settings: &Settings, report: &Report) -> Value {
     let (verdict, reason) = match &report.verdict {
         Verdict::Holds => ("holds", None),
@@ -136,11 +140,14 @@ fn document(world: &Exploration, settings: &Settings, report: &Report) -> Value 
         "reason": reason,
         "properties": report.demanded,
         "states": counts.states,
+        "represented": counts.represented,
+        "asleep": counts.asleep,
         "transitions": counts.transitions,
         "depth": counts.depth,
         "over": counts.over,
         "cut": counts.cut,
         "set_bytes": counts.set_bytes,
+        "memory_bytes": report.memory_bytes,
         "took_seconds": report.elapsed.as_secs_f64(),
         "remarks": report.remarks,
         "reached": report.reached.iter().map(|(name, path)| {

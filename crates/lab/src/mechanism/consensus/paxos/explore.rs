@@ -9,12 +9,19 @@ use synod_sim::explore::{Budgets, SmallWorld};
 
 use crate::entry::{Exploration, Parameter, Settings};
 
-pub static EXPLORATIONS: [Exploration; 3] = [
+pub static EXPLORATIONS: [Exploration; 4] = [
     Exploration {
         name: "duel",
         sentence: "Each node plays every role; n1 wants X, n2 wants Y. Which comes out depends on the order of events, and never both.",
         parameters: &PARAMETERS,
         run: |settings, explore, progress| explore.run_with(&duel(settings, |_| ()), progress),
+        ..Exploration::EMPTY
+    },
+    Exploration {
+        name: "acceptors",
+        sentence: "n1 proposes X, n2 proposes Y, and acceptors that are interchangeable: it matters how many promise and accept what, not who.",
+        parameters: &ROLES,
+        run: |settings, explore, progress| explore.run_with(&roles(settings), progress),
         ..Exploration::EMPTY
     },
     Exploration {
@@ -50,14 +57,32 @@ static PARAMETERS: [Parameter; 3] = [
     Parameter::integer("timeouts", 0, 0..=3, "Timers that fire: proposers that were refused try again."),
 ];
 
+static ROLES: [Parameter; 3] = [
+    Parameter::integer("acceptors", 2, 1..=5, "Acceptors beside the two proposers, who learn as well."),
+    Parameter::integer("crashes", 0, 0..=2, "Crashes, each with a restart."),
+    Parameter::integer("timeouts", 0, 0..=3, "Timers that fire."),
+];
+
+/// Two proposers, and acceptors that are nothing else.
+fn roles(settings: &Settings) -> SmallWorld<Paxos<char>> {
+    let acceptors = || (3..3 + settings.integer("acceptors")).map(NodeId);
+    let proposers = || [NodeId(1), NodeId(2)];
+    let config = Arc::new(Config::separate(proposers(), acceptors(), proposers()));
+    world(settings, 2 + acceptors().count(), config).interchangeable(acceptors())
+}
+
 fn duel(settings: &Settings, change: impl Fn(&mut Config)) -> SmallWorld<Paxos<char>> {
     let nodes = settings.integer("nodes");
     let mut config = Config::colocated((1..=nodes).map(NodeId));
     change(&mut config);
-    let config = Arc::new(config);
+    world(settings, nodes as usize, Arc::new(config))
+}
+
+/// n1 and n2 want different values.
+fn world(settings: &Settings, nodes: usize, config: Arc<Config>) -> SmallWorld<Paxos<char>> {
     let few = |name: &str| u32::try_from(settings.integer(name)).unwrap_or(u32::MAX);
     let crashes = few("crashes");
-    let world = SmallWorld::new(nodes as usize, move |me| Paxos::new_unchecked(me, config.clone()));
+    let world = SmallWorld::new(nodes, move |me| Paxos::new_unchecked(me, config.clone()));
     world
         .command(NodeId(1), Command::Propose('X'))
         .command(NodeId(2), Command::Propose('Y'))
@@ -76,4 +101,45 @@ fn duel(settings: &Settings, change: impl Fn(&mut Config)) -> SmallWorld<Paxos<c
         })
         .sometimes("X is chosen", |view| view.machines().any(|(_, node)| node.learned() == Some(&'X')))
         .sometimes("Y is chosen", |view| view.machines().any(|(_, node)| node.learned() == Some(&'Y')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod_sim::explore::Explore;
+
+    fn set(assignments: &[&str]) -> Settings {
+        let mut settings = Settings::of(&ROLES);
+        for assignment in assignments {
+            settings.set(assignment).expect("it is a parameter in its range");
+        }
+        settings
+    }
+
+    #[test]
+    fn acceptors_are_interchangeable() {
+        let faults = ["crashes=1", "timeouts=1"];
+        roles(&set(&faults)).check_symmetry(1_000).expect("names make no difference");
+        roles(&set(&["acceptors=2"])).check_symmetry(5_000).expect("names make no difference");
+    }
+
+    #[test]
+    fn proposers_are_not() {
+        // Neither are they asked the same, nor are ballots the same with their names exchanged.
+        let world = roles(&set(&["acceptors=1"])).interchangeable([NodeId(1), NodeId(2)]);
+        let why = world.check_symmetry(100).expect_err("they are told apart");
+        assert!(why.contains("n1 is asked something"), "{why}");
+    }
+
+    #[test]
+    fn a_verdict_is_the_same_with_and_without_symmetry() {
+        for assignments in [&["acceptors=2", "timeouts=1"][..], &["acceptors=2", "crashes=1"]] {
+            let world = roles(&set(assignments));
+            let less = world.explore();
+            let all = Explore { symmetry: false, ..Explore::default() }.run(&world);
+            assert_eq!((&less.verdict, less.counts.represented), (&all.verdict, all.counts.states));
+            assert_eq!(less.counts.depth, all.counts.depth);
+            println!("{assignments:?}: {} states stand for {}", less.counts.states, all.counts.states);
+        }
+    }
 }
