@@ -44,20 +44,3 @@ fn edits(from: &str, to: &str) -> usize {
     }
     row[row.len() - 1]
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_meant_is_suggested_and_nothing_far() {
-        let known = ["raft", "paxos", "two-phase-commit", "chandy-lamport"];
-        assert_eq!(nearest("ratf", known), Some("raft"));
-        assert_eq!(nearest("two-phase-comit", known), Some("two-phase-commit"));
-        assert_eq!(nearest("lamport", known), Some("chandy-lamport"));
-        assert_eq!(nearest("frobnicate", known), None);
-        assert_eq!(nearest("", known), None);
-        assert_eq!(unknown("mechanism", "rfat", known), "no such mechanism: rfat; did you mean raft?");
-        assert_eq!(unknown("bug", "x", []), "no such bug: x; there is none");
-    }
-}

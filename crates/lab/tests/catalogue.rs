@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use synod_lab::catalogue::{ENTRIES, SURVEY, entry, experiment, experiments};
-use synod_lab::entry::{Entry, Origin, Trial};
+use synod_lab::entry::{Domain, Entry, Origin, Trial};
 use synod_lab::hunt::{Campaign, Verdict};
 use synod_lab::replay::Look;
 use synod_sim::Hunt;
@@ -189,4 +189,41 @@ fn every_small_world_comes_out_as_it_says() {
             assert!(found.is_some() || report.exit_code() == 0, "{name}: {report}");
         }
     }
+}
+
+/// Repeated packets beget others without end: what lies beyond so many states is not seen.
+const ATTACK_STATES_MAX: u64 = 20_000;
+
+#[test]
+fn no_attack_of_one_kind_breaks_an_access() {
+    let about = entry("kerberos").expect("the catalogue has it").about();
+    let world = about.explorations.iter().find(|world| world.name == "adversary").expect("it is known");
+    let Domain::Word(attacks) = world.parameters[0].domain else { panic!("expected words") };
+    for attack in attacks {
+        let mut settings = world.settings();
+        settings.put("attack", attack).expect("one of its words");
+        let explore = Explore { states_max: ATTACK_STATES_MAX, ..Explore::default() };
+        let report = (world.run)(&settings, &explore, &mut |_| {});
+        assert!(report.violation().is_none(), "{attack}: {report}");
+        assert!(report.counts.states > 10, "{attack}: {report}");
+    }
+}
+
+#[test]
+fn the_shortest_circular_wait_takes_six_steps() {
+    let about = entry("maekawa").expect("the catalogue has it").about();
+    let world = about.explorations.iter().find(|world| world.name == "no-handling").expect("it is known");
+    let report = (world.run)(&world.settings(), &Explore::default(), &mut |_| {});
+    let found = report.assert_violates("no deadlock");
+    assert!(found.sentence.contains("circular wait"), "{}", found.sentence);
+    assert_eq!(found.path.steps(), 6, "three ask, and each asks the next: {:#?}", found.lines);
+}
+
+#[test]
+fn three_processes_of_seven_end_well() {
+    let about = entry("maekawa").expect("the catalogue has it").about();
+    let world = about.explorations.iter().find(|world| world.name == "small").expect("it is known");
+    let mut settings = world.settings();
+    settings.put("order", "2").expect("a plane of seven");
+    (world.run)(&settings, &Explore::default(), &mut |_| {}).assert_holds();
 }

@@ -75,30 +75,3 @@ pub(super) fn odds_of(text: &str) -> Option<Odds> {
     let parts: u32 = format!("{whole}{part:0<4}").parse().ok()?;
     (parts <= 1_000_000).then(|| Odds::per_million(parts))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_distribution_reads_back() {
-        let ms = Duration::from_millis;
-        for delay in [
-            Delay::Constant(ms(1)),
-            Delay::micros(200, 1_000),
-            Delay::Exponential { least: ms(1), mean: ms(2), most: ms(200) },
-            Delay::Pareto { least: ms(1), shape: 1.3, most: ms(2_000) },
-            Delay::LogNormal { median: ms(5), sigma: 0.8, most: ms(500) },
-        ] {
-            assert_eq!(delay_of(&delay_text(&delay)), Some(delay));
-        }
-        for text in ["", "constant", "uniform 2ms to 1ms", "pareto 1ms shape 0 most 1s", "normal 1ms"] {
-            assert_eq!(delay_of(text), None, "{text}");
-        }
-        for parts in [0, 1, 12_500, 999_999, 1_000_000] {
-            let odds = Odds::per_million(parts);
-            assert_eq!(odds_of(&odds_text(odds)), Some(odds));
-        }
-        assert_eq!((odds_of("101%"), odds_of("%"), odds_of("5")), (None, None, None));
-    }
-}

@@ -1,7 +1,7 @@
 //! Marks of a run's record: hashes along the way, so that another build can say where it parts from it.
 
 /// Most marks that are kept; of a longer run every second, every fourth… is.
-const MARKS_MAX: usize = 256;
+pub const MARKS_MAX: usize = 256;
 
 /// Hashes of a run, each with the number of records that it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Marks {
     }
 
     /// Marks from their text.
-    pub(super) fn read(text: &str) -> Option<Marks> {
+    pub fn read(text: &str) -> Option<Marks> {
         let mark = |word: &str| {
             let (records, hash) = word.split_once(':')?;
             Some((records.parse().ok()?, u32::from_str_radix(hash, 16).ok()?))
@@ -62,7 +62,8 @@ impl Marks {
         Some(Marks { marks: marks?, ..Marks::default() })
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    /// Their text, a few in a line.
+    pub fn lines(&self) -> Vec<String> {
         let words: Vec<String> =
             self.marks.iter().map(|(records, hash)| format!("{records}:{hash:08x}")).collect();
         words.chunks(5).map(|chunk| chunk.join(" ")).collect()
@@ -71,18 +72,20 @@ impl Marks {
 
 /// Compares a run with marks while it is made.
 #[derive(Debug)]
-pub(crate) struct Comparison<'a> {
+pub struct Comparison<'a> {
     marks: &'a [(u64, u32)],
     same_to: u64,
     parting: Option<Parting>,
 }
 
 impl<'a> Comparison<'a> {
-    pub(crate) fn with(marks: &'a Marks) -> Self {
+    /// Against the marks of another run.
+    pub fn with(marks: &'a Marks) -> Self {
         Comparison { marks: &marks.marks, same_to: 0, parting: None }
     }
 
-    pub(crate) fn note(&mut self, records: u64, fingerprint: u64) {
+    /// The world has come to so many records with that hash.
+    pub fn note(&mut self, records: u64, fingerprint: u64) {
         if self.parting.is_some() {
             return;
         }
@@ -97,48 +100,10 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    pub(crate) fn end(self) -> Option<Parting> {
+    /// The run is over: where it parted, if it did.
+    pub fn end(self) -> Option<Parting> {
         // A run that ends before a mark parts where it ends.
         let early = self.marks.first().map(|(at, _)| Parting { same_to: self.same_to, differs_by: *at });
         self.parting.or(early)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn marks(changed_from: u64, records: u64) -> Marks {
-        let mut marks = Marks::default();
-        for record in 0..records {
-            marks.note(record, (record + u64::from(record >= changed_from)) << 40);
-        }
-        marks
-    }
-
-    fn compare(marks: &Marks, changed_from: u64, records: u64) -> Option<Parting> {
-        let mut comparison = Comparison::with(marks);
-        for record in 0..records {
-            comparison.note(record, (record + u64::from(record >= changed_from)) << 40);
-        }
-        comparison.end()
-    }
-
-    #[test]
-    fn a_short_run_parts_at_the_very_record() {
-        let saved = marks(u64::MAX, 100);
-        let read = Marks::read(&saved.lines().join("\n")).expect("printed");
-        assert_eq!(compare(&read, u64::MAX, 100), None);
-        assert_eq!(compare(&read, 40, 100), Some(Parting { same_to: 39, differs_by: 40 }));
-        assert_eq!(compare(&read, u64::MAX, 50), Some(Parting { same_to: 49, differs_by: 50 }));
-    }
-
-    #[test]
-    fn a_long_run_keeps_few_marks_and_parts_near_the_record() {
-        let saved = marks(u64::MAX, 100_000);
-        assert!(saved.marks.len() <= MARKS_MAX);
-        let parting = compare(&saved, 50_000, 100_000).expect("they part");
-        assert!(parting.same_to < 50_000 && parting.differs_by >= 50_000, "{parting:?}");
-        assert!(parting.differs_by - parting.same_to <= 1_000, "{parting:?}");
     }
 }

@@ -16,8 +16,7 @@ use thiserror::Error;
 use crate::catalogue;
 use crate::entry::{Entry, Settings};
 
-pub(crate) use marks::Comparison;
-pub use marks::{Marks, Parting};
+pub use marks::{Comparison, MARKS_MAX, Marks, Parting};
 
 /// A run as data.
 #[derive(Clone)]

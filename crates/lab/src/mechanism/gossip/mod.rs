@@ -14,7 +14,7 @@ use crate::entry::{
 
 mod ensemble;
 mod measure;
-mod rounds;
+pub mod rounds;
 
 use ensemble::{Sites, Workload};
 

@@ -6,6 +6,30 @@ use synod_machine::{Machine, NodeId};
 use synod_protocols::mutex::{Command, Reply};
 use synod_sim::{Clients, Violation};
 
+use crate::entry::Parameter;
+
+/// How long clients stay inside.
+pub(super) const HOLD: Parameter = Parameter::duration(
+    "hold",
+    Duration::from_millis(2),
+    Duration::ZERO..=Duration::from_secs(10),
+    "How long a client stays in its critical section (E).",
+);
+/// How long they pause.
+pub(super) const THINK: Parameter = Parameter::duration(
+    "think",
+    Duration::from_millis(10),
+    Duration::ZERO..=Duration::from_secs(10),
+    "How long it pauses, at most, before it asks again; 0s is the heaviest load.",
+);
+/// What formulas of the cost take for the delay of a message.
+pub(super) const DELAY: Parameter = Parameter::duration(
+    "delay",
+    Duration::from_millis(1),
+    Duration::ZERO..=Duration::from_secs(1),
+    "How long a message is under way (T), for the cost formulas.",
+);
+
 /// What the client of a process does next when its timer rings.
 const ASK: u64 = 0;
 const LEAVE: u64 = 1;

@@ -8,7 +8,7 @@ use synod_sim::{Plan, Swarm};
 
 use super::ensemble::{self, Processes};
 use super::measure::{self, measure};
-use super::workload::Workload;
+use super::workload::{self, Workload};
 use crate::entry::{
     About, Cost, Expected, Experiment, Family, Mechanism, Origin, Parameter, Property, Row, Settings, Staged,
     Tolerance, Value, Weakness,
@@ -85,24 +85,9 @@ static ABOUT: About = About {
             2..=1_024,
             "Processes, the coordinator among them; a hunt draws 2 to 9 if it is not set.",
         ),
-        Parameter::duration(
-            "hold",
-            Duration::from_millis(2),
-            Duration::ZERO..=Duration::from_secs(10),
-            "How long a client stays in its critical section (E).",
-        ),
-        Parameter::duration(
-            "think",
-            Duration::from_millis(10),
-            Duration::ZERO..=Duration::from_secs(10),
-            "How long it pauses, at most, before it asks again; 0s is the heaviest load.",
-        ),
-        Parameter::duration(
-            "delay",
-            Duration::from_millis(1),
-            Duration::ZERO..=Duration::from_secs(1),
-            "How long a message is under way (T), for the cost formulas.",
-        ),
+        workload::HOLD,
+        workload::THINK,
+        workload::DELAY,
     ],
     properties: &[
         Property {

@@ -8,7 +8,7 @@ use synod_sim::{Delay, Plan, Swarm};
 
 use super::ensemble::{self, Processes};
 use super::measure::{self, measure};
-use super::workload::Workload;
+use super::workload::{self, Workload};
 use crate::entry::{
     About, Cost, Expected, Experiment, Family, Mechanism, Origin, Parameter, Property, Row, Settings, Staged,
     Tolerance, Value, Weakness,
@@ -80,24 +80,9 @@ static ABOUT: About = About {
     survives: &["any delay and any pause", "any number of processes asking at once"],
     parameters: &[
         Parameter::integer("nodes", 3, 2..=64, "Processes; a hunt draws 2 to 7 if it is not set."),
-        Parameter::duration(
-            "hold",
-            Duration::from_millis(2),
-            Duration::ZERO..=Duration::from_secs(10),
-            "How long a client stays in its critical section (E).",
-        ),
-        Parameter::duration(
-            "think",
-            Duration::from_millis(10),
-            Duration::ZERO..=Duration::from_secs(10),
-            "How long it pauses, at most, before it asks again; 0s is the heaviest load.",
-        ),
-        Parameter::duration(
-            "delay",
-            Duration::from_millis(1),
-            Duration::ZERO..=Duration::from_secs(1),
-            "How long a message is under way (T), for the cost formulas.",
-        ),
+        workload::HOLD,
+        workload::THINK,
+        workload::DELAY,
     ],
     properties: &[
         Property {

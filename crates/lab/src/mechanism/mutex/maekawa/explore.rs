@@ -10,7 +10,7 @@ use synod_sim::explore::{Budgets, SmallWorld};
 use crate::entry::{Exploration, Parameter, Settings};
 
 /// The worlds of the catalogue.
-pub(super) static EXPLORATIONS: [Exploration; 2] = [
+pub(super) static EXPLORATIONS: [Exploration; 5] = [
     Exploration {
         name: "small",
         sentence: "Some processes of a projective plane are each asked to enter once, and leave by themselves.",
@@ -25,7 +25,36 @@ pub(super) static EXPLORATIONS: [Exploration; 2] = [
         violates: Some("no deadlock"),
         run: |settings, explore, progress| explore.run_with(&set(settings, Handling::None), progress),
     },
+    Exploration {
+        name: "no-fifo",
+        sentence: "Three of seven ask, and messages overtake each other: an INQUIRE that comes before its GRANT is lost.",
+        violates: Some("no deadlock"),
+        run: |_, explore, progress| explore.run_with(&world(2, 3, Handling::Full).unordered(), progress),
+        ..Exploration::EMPTY
+    },
+    Exploration {
+        name: "repeated-message",
+        sentence: "The same as small, and one message arrives twice.",
+        parameters: &PARAMETERS,
+        violates: Some("no deadlock"),
+        run: |settings, explore, progress| {
+            let budgets = Budgets { duplicates: 1, ..TIMERS };
+            explore.run_with(&set(settings, Handling::Full).budgets(budgets), progress)
+        },
+    },
+    Exploration {
+        name: "lost-message",
+        sentence: "The same as small, and one message is lost.",
+        parameters: &PARAMETERS,
+        violates: Some("no deadlock"),
+        run: |settings, explore, progress| {
+            let budgets = Budgets { losses: 1, ..TIMERS };
+            explore.run_with(&set(settings, Handling::Full).budgets(budgets), progress)
+        },
+    },
 ];
+
+const TIMERS: Budgets = Budgets { timeouts: Budgets::UNLIMITED, ..Budgets::NONE };
 
 static PARAMETERS: [Parameter; 2] = [
     Parameter::integer("order", 1, 1..=2, "Order of the plane: 1 has three processes, 2 has seven."),
@@ -48,7 +77,7 @@ fn world(order: u32, asking: u64, handling: Handling) -> SmallWorld<Maekawa> {
     let world = SmallWorld::new(count, boot);
     let world = (1..=asking).fold(world, |world, node| world.command(NodeId(node), Command::Enter));
     world
-        .budgets(Budgets { timeouts: Budgets::UNLIMITED, ..Budgets::NONE })
+        .budgets(TIMERS)
         .role(|process| if process.is_inside() { 'I' } else { process.attempt().map_or('·', |_| 'w') })
         .always("exclusion", |view| invariants::exclusion(view.machines()))
         .eventually("no deadlock", |view| invariants::no_deadlock(&view.machines().collect()))
@@ -59,45 +88,4 @@ fn world(order: u32, asking: u64, handling: Handling) -> SmallWorld<Maekawa> {
                     .machines()
                     .any(|(_, process)| process.attempt().is_some_and(|attempt| !attempt.inside))
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIMERS: Budgets = Budgets { timeouts: Budgets::UNLIMITED, ..Budgets::NONE };
-
-    #[test]
-    fn with_handling_every_order_ends_well() {
-        for (order, asking) in [(1, 3), (2, 3)] {
-            world(order, asking, Handling::Full).explore().assert_holds();
-        }
-    }
-
-    #[test]
-    fn without_handling_the_shortest_circular_wait_is_found() {
-        let report = world(1, 3, Handling::None).explore();
-        let found = report.assert_violates("no deadlock");
-        assert!(found.sentence.contains("circular wait"), "{}", found.sentence);
-        assert_eq!(found.path.steps(), 6, "three ask, and each asks the next: {:#?}", found.lines);
-    }
-
-    #[test]
-    fn unordered_channels_break_it() {
-        let world = world(2, 3, Handling::Full).unordered();
-        assert_eq!(world.broken_needs().len(), 1);
-        world.explore().assert_violates("no deadlock");
-    }
-
-    #[test]
-    fn a_repeated_message_breaks_it() {
-        let world = world(1, 3, Handling::Full).budgets(Budgets { duplicates: 1, ..TIMERS });
-        world.explore().assert_violates("no deadlock");
-    }
-
-    #[test]
-    fn a_lost_message_breaks_it() {
-        let world = world(1, 2, Handling::Full).budgets(Budgets { losses: 1, ..TIMERS });
-        world.explore().assert_violates("no deadlock");
-    }
 }

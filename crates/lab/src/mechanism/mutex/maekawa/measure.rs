@@ -5,8 +5,9 @@ use std::time::Duration;
 use synod_protocols::mutex::maekawa::{Config, Coterie, cost};
 use synod_sim::{Delay, Plan};
 
+use super::super::workload::HOLD;
 use super::ensemble::Processes;
-use super::{DELAY, HOLD, config, coterie};
+use super::{DELAY, config, coterie};
 use crate::entry::{
     Expected, Experiment, Measured, Parameter, Row, Sample, Settings, Staged, Tolerance, Trial, Value,
 };

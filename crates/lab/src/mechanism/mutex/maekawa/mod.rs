@@ -7,7 +7,7 @@ use synod_machine::Machine;
 use synod_protocols::mutex::maekawa::{Config, Coterie, Handling, Maekawa as Process, SOURCE, cost};
 use synod_sim::{Delay, Odds, Plan, Swarm};
 
-use super::workload::Workload;
+use super::workload::{self, Workload};
 use crate::entry::{
     About, Cost, Family, Figure, Mechanism, Origin, Parameter, Property, Settings, Staged, Weakness,
 };
@@ -65,12 +65,6 @@ fn config(handling: &str) -> Config {
     Config { request_set: BTreeSet::new(), handling, hold: None, own_by_network: false }
 }
 
-const HOLD: Parameter = Parameter::duration(
-    "hold",
-    Duration::from_millis(2),
-    Duration::ZERO..=Duration::from_secs(10),
-    "How long a client stays in its critical section (E).",
-);
 const DELAY: Parameter = Parameter::duration(
     "delay",
     Duration::from_millis(1),
@@ -98,13 +92,8 @@ static ABOUT: About = About {
             &["full", "as-published", "none"],
             "What is done about circular waits: FAILED, INQUIRE and YIELD with Sanders' correction, as in 1985, or nothing.",
         ),
-        HOLD,
-        Parameter::duration(
-            "think",
-            Duration::from_millis(10),
-            Duration::ZERO..=Duration::from_secs(10),
-            "How long a client pauses, at most, before it asks again; 0s is the heaviest load.",
-        ),
+        workload::HOLD,
+        workload::THINK,
         DELAY,
     ],
     properties: PROPERTIES,

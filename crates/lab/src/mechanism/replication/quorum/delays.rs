@@ -48,24 +48,3 @@ impl Mixture {
 fn unit(draw: &mut Stream) -> f64 {
     ((draw.bits() >> 11) + 1) as f64 / (1_u64 << 53) as f64
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mixtures_are_read_or_refused() {
-        let disk = Mixture::read("0.38 pareto(1.05,1.51) else exp(0.183)").expect("a mixture");
-        assert_eq!(disk, Mixture { body: 0.38, pareto: (1.05, 1.51), rate: 0.183 });
-        for wrong in [
-            "",
-            "1",
-            "2 pareto(1,1) else exp(1)",
-            "0.5 pareto(0,1) else exp(1)",
-            "0.5 pareto(1,1) else exp(-1)",
-            "0.5 pareto(1) else exp(1)",
-        ] {
-            assert_eq!(Mixture::read(wrong), None, "{wrong}");
-        }
-    }
-}

@@ -1,5 +1,7 @@
 //! Every order of events in one call: a client, a server and a binder, with a loss, a copy, a crash.
 
+use std::time::Duration;
+
 use synod_machine::NodeId;
 use synod_protocols::retry::RetryPolicy;
 use synod_protocols::rpc::call::ledger::{Ledger, POST};
@@ -12,7 +14,7 @@ use super::ensemble::{BINDER, INTERFACE, SERVER};
 use crate::entry::Exploration;
 
 /// The worlds of the catalogue.
-pub(super) static EXPLORATIONS: [Exploration; 3] = [
+pub(super) static EXPLORATIONS: [Exploration; 6] = [
     Exploration {
         name: "at-most-once",
         sentence: "One at-most-once call that is tried twice, with a copy, a crash and a restart of anybody.",
@@ -35,9 +37,37 @@ pub(super) static EXPLORATIONS: [Exploration; 3] = [
         },
         ..Exploration::EMPTY
     },
+    Exploration {
+        name: "losses",
+        sentence: "One at-most-once call, with a loss and a copy.",
+        run: |_, explore, progress| {
+            explore.run_with(&world(Semantics::AtMostOnce, |_| {}, TROUBLE), progress)
+        },
+        ..Exploration::EMPTY
+    },
+    Exploration {
+        name: "at-least-once",
+        sentence: "One at-least-once call, with a loss and a copy: it is executed twice.",
+        violates: Some("exactly once"),
+        run: |_, explore, progress| {
+            explore.run_with(&world(Semantics::AtLeastOnce, |_| {}, TROUBLE), progress)
+        },
+        ..Exploration::EMPTY
+    },
+    Exploration {
+        name: "expired-table",
+        sentence: "One at-most-once call where the server forgets it before its copy arrives.",
+        violates: Some("at most once"),
+        run: |_, explore, progress| {
+            let hasty = |config: &mut ServerConfig| config.retention = Some(Duration::from_millis(1));
+            explore.run_with(&world(Semantics::AtMostOnce, hasty, TROUBLE), progress)
+        },
+        ..Exploration::EMPTY
+    },
 ];
 
 const CRASH: Budgets = Budgets { crashes: 1, restarts: 1, duplicates: 1, timeouts: 2, ..Budgets::NONE };
+const TROUBLE: Budgets = Budgets { losses: 1, duplicates: 1, timeouts: 2, ..Budgets::NONE };
 
 const CLIENT: NodeId = NodeId(3);
 
@@ -92,42 +122,4 @@ fn world(
             _ => Ok(()),
         })
         .sometimes("it was executed", |view| view.memory().executions.total() > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    const TROUBLE: Budgets = Budgets { losses: 1, duplicates: 1, timeouts: 2, ..Budgets::NONE };
-
-    #[test]
-    fn a_call_is_executed_at_most_once_in_every_order() {
-        world(Semantics::AtMostOnce, |_| {}, TROUBLE).explore().assert_holds();
-        world(Semantics::AtMostOnce, |_| {}, CRASH).explore().assert_holds();
-        world(Semantics::ExactlyOnce, |_| {}, CRASH).explore().assert_holds();
-    }
-
-    #[test]
-    fn a_repeated_call_is_executed_twice_at_least_once() {
-        world(Semantics::AtLeastOnce, |_| {}, TROUBLE).explore().assert_violates("exactly once");
-    }
-
-    #[test]
-    fn amnesia_is_found_where_the_life_is_not_checked() {
-        let forgetful = |config: &mut ServerConfig| config.checks_incarnation = false;
-        world(Semantics::AtMostOnce, forgetful, CRASH).explore().assert_violates("at most once");
-    }
-
-    #[test]
-    fn a_table_that_expires_too_soon_is_found() {
-        let hasty = |config: &mut ServerConfig| config.retention = Some(Duration::from_millis(1));
-        world(Semantics::AtMostOnce, hasty, TROUBLE).explore().assert_violates("at most once");
-    }
-
-    #[test]
-    fn a_table_that_is_not_durable_is_found() {
-        let forgetful = |config: &mut ServerConfig| config.recovers_table = false;
-        world(Semantics::ExactlyOnce, forgetful, CRASH).explore().assert_violates("exactly once");
-    }
 }
