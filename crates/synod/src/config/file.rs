@@ -13,12 +13,12 @@
 
 use std::path::Path;
 
+use synod_lab::suggest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::catalogue::{self, Lookup};
 use super::settings::{ConfigError, Origin, Setting, Settings};
-use super::suggest;
 
 /// Reads the text of a configuration file; `path` is for the messages.
 pub fn parse(path: &Path, text: &str) -> Result<Settings, ConfigError> {

@@ -4,9 +4,10 @@
 //! bare `--client-cert-auth` is true, and a word after it is not its value. The last of two equal flags wins.
 //! Nothing but flags may be given; `--` ends them.
 
+use synod_lab::suggest;
+
 use super::catalogue::{self, Kind, Lookup};
 use super::settings::{ConfigError, Origin, Setting, Settings};
-use super::suggest;
 use crate::go_syntax::parse_switch;
 
 /// Reads the arguments after `serve`.

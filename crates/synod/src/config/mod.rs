@@ -27,7 +27,6 @@ pub mod flags;
 pub mod help;
 pub mod serve;
 pub mod settings;
-mod suggest;
 pub mod urls;
 
 use std::ffi::OsString;
