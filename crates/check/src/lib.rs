@@ -16,6 +16,9 @@
 //! [`etcd`] holds the properties of an etcd-like store that are not about one answer but about the whole run:
 //! acknowledged writes survive, watchers miss nothing, leases keep their promise, replicas agree.
 //!
+//! [`transactions`] judges histories of transactions: read committed to strict serializable, with the anomalies by their
+//! names and the shortest cycle as the reason.
+//!
 //! [`generate`] makes histories that are correct by construction, and plants one named anomaly in them when asked:
 //! the checkers are tested with it, and so can be the checkers of others.
 //!
@@ -44,8 +47,7 @@
 //! # Ok::<(), synod_check::history::HistoryError>(())
 //! ```
 //!
-//! Left out so far: weaker models (sequential, causal, session guarantees), and transactions over several objects with
-//! isolation levels.
+//! Left out so far: weaker models of single operations (sequential, causal, session guarantees).
 
 pub mod etcd;
 pub mod format;
@@ -57,4 +59,5 @@ pub mod linearizability;
 pub mod model;
 pub mod ordered_map;
 pub mod specification;
+pub mod transactions;
 pub mod verdict;
