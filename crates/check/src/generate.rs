@@ -8,6 +8,7 @@
 //! All randomness comes from the seed of the [`Shape`]; the same shape makes the same history in every version.
 
 mod objects;
+mod replicated;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::specification::key_value::{Answer, KeyValueHistory, Request, Span, St
 use crate::specification::{CasInput, CasOutput, RegisterInput, RegisterOutput};
 
 pub use objects::{counter, crashing_cas_register, entries, keyed_register, lock, queue, set};
+pub use replicated::{Anomaly, Delivery, ReadWriteHistory, replicated, with_anomaly};
 
 /// How a generated history looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

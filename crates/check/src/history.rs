@@ -211,6 +211,14 @@ impl<I, O> History<I, O> {
         Self { operations, events: self.events.clone() }
     }
 
+    /// A history of operations and the order of their ends, which fit each other.
+    pub(crate) fn from_parts(operations: Vec<Operation<I, O>>, events: Vec<Event>) -> Self {
+        let ends =
+            operations.iter().map(|operation| 1 + usize::from(operation.output().is_some())).sum::<usize>();
+        assert_eq!(events.len(), ends, "expected one event for each end of an operation");
+        Self { operations, events }
+    }
+
     /// The same history in the words of another specification.
     pub fn map<J, P>(&self, input: impl Fn(&I) -> J, output: impl Fn(&O) -> P) -> History<J, P> {
         let operation = |operation: &Operation<I, O>| Operation {

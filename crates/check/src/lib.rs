@@ -58,6 +58,8 @@ pub mod judge;
 pub mod linearizability;
 pub mod model;
 pub mod ordered_map;
+pub mod read_write;
+pub mod sequential;
 pub mod specification;
 pub mod transactions;
 pub mod verdict;
