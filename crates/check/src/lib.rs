@@ -13,6 +13,10 @@
 //! [`model`] names all consistency models and says which follows from which; what a checker finds about one is a
 //! [`model::Judgement`], what is found about several a [`model::Summary`].
 //!
+//! [`read_write`] decides all models of single operations for reads and writes of keys: sequential consistency, causal
+//! consistency in its three forms, PRAM, the session guarantees, convergence, bounded staleness. [`sequential`] decides
+//! sequential consistency of any object.
+//!
 //! [`etcd`] holds the properties of an etcd-like store that are not about one answer but about the whole run:
 //! acknowledged writes survive, watchers miss nothing, leases keep their promise, replicas agree.
 //!
@@ -46,8 +50,6 @@
 //! assert!(verdict.to_string().contains("Where the state was 5, it would have read 5."));
 //! # Ok::<(), synod_check::history::HistoryError>(())
 //! ```
-//!
-//! Left out so far: weaker models of single operations (sequential, causal, session guarantees).
 
 pub mod etcd;
 pub mod format;

@@ -43,8 +43,9 @@ struct Chaos {
 fn chaos(random: &mut Random, shape: Chaos) -> KeyedHistory {
     let writes: Vec<bool> = (0..shape.operations).map(|_| random.below(2) == 0).collect();
     let keys: Vec<u64> = writes.iter().map(|_| random.below(shape.keys)).collect();
-    let values: Vec<u64> =
-        (1..=shape.operations).map(|number| if shape.unique { number } else { 1 + random.below(2) }).collect();
+    let values: Vec<u64> = (1..=shape.operations)
+        .map(|number| if shape.unique { number } else { 1 + random.below(2) })
+        .collect();
     let mut clocks = vec![0; shape.sessions as usize];
     let mut operations = Vec::new();
     for index in 0..writes.len() {
@@ -115,7 +116,11 @@ fn compare(seed: u64, histories: u64, shape: impl Fn(&mut Random) -> Chaos) -> B
             assert_eq!(one.model, other.model);
             // Together more may be known: what follows from another verdict.
             let agree = one.is_kept() == other.is_kept() && one.is_broken() == other.is_broken();
-            assert!(agree || !(one.is_kept() || one.is_broken()), "history {number} of seed {seed}: {}", one.model);
+            assert!(
+                agree || !(one.is_kept() || one.is_broken()),
+                "history {number} of seed {seed}: {}",
+                one.model
+            );
         }
     }
     counts
@@ -130,7 +135,7 @@ fn all_happened(counts: &BTreeMap<Model, [u64; 3]>, at_least: u64) {
 
 #[test]
 fn histories_whose_values_tell_writes_apart_are_judged_as_the_definitions_do() {
-    let counts = compare(1, 6_000, |random| Chaos {
+    let counts = compare(1, 60_000, |random| Chaos {
         operations: 3 + random.below(6),
         sessions: 2 + random.below(3),
         keys: 1 + random.below(2),
@@ -143,7 +148,7 @@ fn histories_whose_values_tell_writes_apart_are_judged_as_the_definitions_do() {
 
 #[test]
 fn histories_with_unanswered_operations_are_judged_as_the_definitions_do() {
-    let counts = compare(2, 3_000, |random| Chaos {
+    let counts = compare(2, 20_000, |random| Chaos {
         operations: 3 + random.below(5),
         sessions: 2 + random.below(2),
         keys: 1 + random.below(2),
@@ -155,7 +160,7 @@ fn histories_with_unanswered_operations_are_judged_as_the_definitions_do() {
 
 #[test]
 fn histories_that_repeat_values_are_judged_as_the_definitions_do() {
-    let counts = compare(3, 3_000, |random| Chaos {
+    let counts = compare(3, 20_000, |random| Chaos {
         operations: 3 + random.below(5),
         sessions: 2 + random.below(2),
         keys: 1 + random.below(2),

@@ -32,7 +32,13 @@ fn history(sessions: &[&str]) -> ReadWriteHistory {
                 _ => (RegisterInput::Read, RegisterOutput::Value(value)),
             };
             let from = ms(10 * place as u64);
-            operations.push(Operation::returned(Client(client as u64), from, from + ms(5), At { key, input }, output));
+            operations.push(Operation::returned(
+                Client(client as u64),
+                from,
+                from + ms(5),
+                At { key, input },
+                output,
+            ));
         }
     }
     History::from_operations(operations).expect("sessions are sequential")
@@ -60,8 +66,8 @@ fn edge(sessions: &[&str], kept: &[Model], broken: &[Model]) -> Summary {
 }
 
 use Model::{
-    Causal, CausalConvergence, CausalMemory, Linearizable, MonotonicReads, MonotonicWrites, Pram, ReadYourWrites,
-    Sequential, WritesFollowReads,
+    Causal, CausalConvergence, CausalMemory, Linearizable, MonotonicReads, MonotonicWrites, Pram,
+    ReadYourWrites, Sequential, WritesFollowReads,
 };
 
 #[test]
@@ -89,7 +95,9 @@ fn sequential_consistency_is_not_local() {
             texts.join(", ")
         };
         let (one, other) = (of_key("w x 1, r y 0"), of_key("w y 2, r x 0"));
-        assert!(judge(&history(&[&one, &other])).strongest_kept.contains(&Sequential) || key == "x" || key == "y");
+        assert!(
+            judge(&history(&[&one, &other])).strongest_kept.contains(&Sequential) || key == "x" || key == "y"
+        );
         let trace_history = history(&[&one, &other]);
         let trace = Trace::of_keyed(&trace_history, &0).unwrap();
         assert!(check(Sequential, &trace, Effort::default()).is_kept());
@@ -126,23 +134,17 @@ fn sessions<I: Clone, O: Clone>(rows: &[Vec<(I, O)>]) -> History<I, O> {
 
 #[test]
 fn different_orders_separate_causal_memory_from_convergence() {
-    let summary = edge(
-        &["w x 1", "w x 2", "r x 1, r x 2", "r x 2, r x 1"],
-        &[CausalMemory],
-        &[CausalConvergence],
-    );
-    let text = summary.judgements.iter().find(|judgement| judgement.model == CausalConvergence).unwrap().to_string();
+    let summary =
+        edge(&["w x 1", "w x 2", "r x 1, r x 2", "r x 2, r x 1"], &[CausalMemory], &[CausalConvergence]);
+    let text =
+        summary.judgements.iter().find(|judgement| judgement.model == CausalConvergence).unwrap().to_string();
     assert!(text.contains("no one order settles all conflicts"), "{text}");
     assert!(text.contains("(CyclicCF)"), "{text}");
 }
 
 #[test]
 fn a_late_arrival_separates_convergence_from_pram() {
-    edge(
-        &["w x 1", "w y 2, w x 3, w z 4", "r x 1, r y 0, r z 4, r x 1"],
-        &[CausalConvergence],
-        &[Pram],
-    );
+    edge(&["w x 1", "w y 2, w x 3, w z 4", "r x 1, r y 0, r z 4, r x 1"], &[CausalConvergence], &[Pram]);
 }
 
 #[test]
@@ -228,14 +230,22 @@ fn staleness_is_bounded_in_versions_and_in_time() {
 
 #[test]
 fn a_write_that_was_never_answered_may_take_effect_late() {
-    let write = |client, from, value| Operation::open(Client(client), ms(from), At { key: 0, input: RegisterInput::Write(value) });
+    let write = |client, from, value| {
+        Operation::open(Client(client), ms(from), At { key: 0, input: RegisterInput::Write(value) })
+    };
     let read = |client, from, value| {
         let at = At { key: 0, input: RegisterInput::Read };
         Operation::returned(Client(client), ms(from), ms(from + 1), at, RegisterOutput::Value(value))
     };
     // The session does not see its own write at first, and does later.
-    let history =
-        History::from_operations(vec![write(1, 0, 1), read(1, 2, 0), read(1, 4, 1), write(1, 6, 2), read(2, 8, 1)]).unwrap();
+    let history = History::from_operations(vec![
+        write(1, 0, 1),
+        read(1, 2, 0),
+        read(1, 4, 1),
+        write(1, 6, 2),
+        read(2, 8, 1),
+    ])
+    .unwrap();
     assert_eq!(judge(&history).strongest_kept, [Linearizable]);
     // But it cannot go away again.
     let history = History::from_operations(vec![write(1, 0, 1), read(1, 2, 1), read(1, 4, 0)]).unwrap();
@@ -247,7 +257,11 @@ fn where_values_repeat_no_verdict_is_guessed() {
     // Either write of 1 may be the source: no matter which.
     edge(&["w x 1, w x 2, w x 1", "r x 1, r x 2, r x 1"], &[Linearizable], &[]);
     // Neither may.
-    edge(&["w x 1, r x 0", "w x 1"], &[MonotonicReads, MonotonicWrites, WritesFollowReads], &[ReadYourWrites]);
+    edge(
+        &["w x 1, r x 0", "w x 1"],
+        &[MonotonicReads, MonotonicWrites, WritesFollowReads],
+        &[ReadYourWrites],
+    );
     // Twenty reads of five candidates: too many combinations, and what can be said without trying them is said.
     let writers = ["w x 1, w x 2, w x 1, w x 2, w x 1, w x 2, w x 1, w x 2"; 3];
     let reader = (0..20).map(|place| format!("r x {}", 1 + place % 2)).collect::<Vec<_>>().join(", ");
@@ -273,7 +287,12 @@ fn what_is_delivered_in_an_order_keeps_its_model() {
 fn each_planted_anomaly_is_found_by_the_weakest_model_that_forbids_it() {
     for anomaly in Anomaly::ALL {
         for clients in [0, 4] {
-            let shape = Shape { seed: 7, clients: clients.max(1), operations: 40 * clients as usize, lost_per_mille: 0 };
+            let shape = Shape {
+                seed: 7,
+                clients: clients.max(1),
+                operations: 40 * clients as usize,
+                lost_per_mille: 0,
+            };
             // What is before it keeps all models: one session that reads its own writes, or a real store.
             let before = generate::history(
                 shape,
@@ -287,9 +306,10 @@ fn each_planted_anomaly_is_found_by_the_weakest_model_that_forbids_it() {
                     At { key, input }
                 },
                 |state: &std::collections::BTreeMap<u64, u64>, at| match at.input {
-                    RegisterInput::Read => {
-                        (state.clone(), RegisterOutput::Value(state.get(&at.key).copied().unwrap_or_default()))
-                    }
+                    RegisterInput::Read => (
+                        state.clone(),
+                        RegisterOutput::Value(state.get(&at.key).copied().unwrap_or_default()),
+                    ),
                     RegisterInput::Write(value) => {
                         let mut after = state.clone();
                         after.insert(at.key, value);
@@ -308,7 +328,10 @@ fn sequential_consistency_of_any_object_follows_from_linearizability() {
     for seed in 0..60 {
         let shape = Shape { seed, clients: 3, operations: 30, lost_per_mille: 100 };
         assert_follows(&Queue::default(), &generate::queue(shape));
-        assert_follows(&synod_check::specification::CasRegister { initial: 0 }, &generate::cas_register(shape, 3));
+        assert_follows(
+            &synod_check::specification::CasRegister { initial: 0 },
+            &generate::cas_register(shape, 3),
+        );
     }
 }
 
@@ -327,7 +350,10 @@ fn a_limit_ends_in_unknown() {
     let shape = Shape { seed: 3, clients: 4, operations: 80, lost_per_mille: 0 };
     let queue = sequential::check(&Queue::default(), &generate::queue(shape), effort);
     assert!(!queue.is_kept() && !queue.is_broken(), "{queue}");
-    assert!(queue.to_string().starts_with("It is unknown whether the history keeps sequential consistency"), "{queue}");
+    assert!(
+        queue.to_string().starts_with("It is unknown whether the history keeps sequential consistency"),
+        "{queue}"
+    );
     let history = generate::replicated(shape, 2, Delivery::Total);
     let trace = Trace::of_keyed(&history, &0).unwrap();
     let verdict = check(Sequential, &trace, effort);

@@ -140,7 +140,8 @@ impl System {
     fn write(&mut self, session: usize, key: u64, value: u64) {
         let by_stamp = self.delivery == Delivery::CausalLastWriter;
         let replica = &mut self.replicas[session];
-        let write = Write { key, value, stamp: (replica.lamport + 1, session), past: replica.arrived.clone() };
+        let write =
+            Write { key, value, stamp: (replica.lamport + 1, session), past: replica.arrived.clone() };
         if self.delivery == Delivery::Total {
             self.log.push(write);
             for write in &self.log[replica.arrived[0]..] {
@@ -165,7 +166,9 @@ impl System {
             return;
         }
         let Some(write) = self.writes[from].get(replica.arrived[from]) else { return };
-        if self.delivery.is_causal() && write.past.iter().zip(&replica.arrived).any(|(due, arrived)| due > arrived) {
+        if self.delivery.is_causal()
+            && write.past.iter().zip(&replica.arrived).any(|(due, arrived)| due > arrived)
+        {
             return;
         }
         replica.apply(write, self.delivery == Delivery::CausalLastWriter);

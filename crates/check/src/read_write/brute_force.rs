@@ -395,8 +395,13 @@ impl Small {
             let ends = of_key().filter(|access| access.is_write).filter_map(|write| match write.returned {
                 Some(at) => Some((write.returned_rank, at)),
                 None => {
-                    let mut seen = of_key().filter(|read| !read.is_write && read.value == write.value);
-                    seen.next().and_then(|read| Some((read.returned_rank, read.returned?)))
+                    // Where others wrote the same value, each read of it may be the first that saw this write.
+                    let same =
+                        |other: &&Access| other.is_write == write.is_write && other.value == write.value;
+                    let reads = of_key().filter(|read| !read.is_write && read.value == write.value);
+                    let seen =
+                        if of_key().filter(same).count() == 1 { reads.take(1).last() } else { reads.last() };
+                    seen.and_then(|read| Some((read.returned_rank, read.returned?)))
                 }
             });
             let end = ends.max();

@@ -57,7 +57,7 @@ pub(super) fn decide(graph: &Graph<'_, '_>) -> Finding {
                 continue;
             }
             join(&mut now, clocks.of(source));
-            let (slot, position) = (graph.slot_of[source as usize], graph.position[source as usize]);
+            let (slot, position) = (graph.slot_of[source as usize], 2 * graph.position[source as usize]);
             if let Some((best, before)) = exposed.furthest(slot, &now, Some(chain as u32))
                 && best > position
             {
@@ -194,16 +194,14 @@ struct Exposed(Lists);
 
 impl Exposed {
     fn new(graph: &Graph<'_, '_>) -> Self {
-        let reads = graph.chains.iter().flatten().filter_map(|&read| {
-            let source = graph.written_source(read)?;
-            Some((graph.slot_of[source as usize], read))
-        });
-        let by_slot = grouped(graph.slots(), reads);
-        let entries = by_slot.items.iter().map(|&read| {
-            let source = graph.source[read as usize] as usize;
-            (graph.slot_of[source], graph.position[source], read)
-        });
-        Self(Lists::new(graph, entries))
+        let reads = graph.chains.iter().flatten().copied();
+        let reached = reads.filter_map(|read| Some((graph.written_source(read)?, read)));
+        let mut entries: Vec<(u32, u32, u32)> = reached
+            .flat_map(|(source, read)| graph.reach(source).map(move |(slot, reached)| (slot, reached, read)))
+            .collect();
+        // Stable: within a slot the order of sessions, and in each that of the session, stays.
+        entries.sort_by_key(|entry| entry.0);
+        Self(Lists::new(graph, entries.into_iter()))
     }
 
     fn furthest(&self, slot: u32, now: &[u32], but: Option<u32>) -> Option<(u32, u32)> {
@@ -229,7 +227,6 @@ impl Followed {
                 return None;
             }
         }
-        // Stable: within a slot the order of sessions, and in each that of the session, stays.
         reached.sort_by_key(|entry| entry.0);
         Some(Self(Lists::new(graph, reached.into_iter())))
     }

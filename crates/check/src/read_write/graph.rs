@@ -147,6 +147,23 @@ impl<'t, 'h> Graph<'t, 'h> {
         self.trace.access(operation).is_write
     }
 
+    /// How far the write reaches into the slots of its key: in units of half a position, so that a write of the slot is
+    /// the same or earlier in the session exactly if twice its position is no more. A write that was never answered
+    /// reaches beyond what its session had written before, too.
+    pub(super) fn reach(&self, write: u32) -> impl Iterator<Item = (u32, u32)> + use<> {
+        let index = write as usize;
+        let own = (self.slot_of[index], 2 * self.position[index]);
+        let parent = self.parent[index];
+        let is_branch = self.position[index] == 1 && parent != NONE;
+        let of_session = is_branch.then(|| {
+            let chain = self.chain_of[parent as usize];
+            let mut slots = self.slots_of(self.key(write)).iter().copied();
+            let slot = slots.find(|&slot| self.slot_chain[slot as usize] == chain)?;
+            Some((slot, 2 * self.position[parent as usize] + 1))
+        });
+        [Some(own), of_session.flatten()].into_iter().flatten()
+    }
+
     /// The write that the read returned, if it is not the initial value.
     pub(super) fn written_source(&self, read: u32) -> Option<u32> {
         Some(self.source[read as usize]).filter(|&source| source < INITIAL)

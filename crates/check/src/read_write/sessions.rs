@@ -52,14 +52,18 @@ pub(super) fn monotonic_reads(graph: &Graph<'_, '_>) -> Finding {
         };
         seen_of_key.set(chain, graph.key(read), read);
         let slot = graph.slot_of[source as usize];
-        if let Some(before) = latest_of_slot.get(chain, slot) {
+        if let Some((reached, before)) = latest_of_slot.get(chain, slot)
+            && 2 * graph.position[source as usize] < reached
+        {
             let newer = graph.source[before as usize];
-            if is_earlier_in_slot(graph, source, newer) {
-                let paths = [(source, newer), (newer, before), (before, read)];
-                return Some(older(read, "its session had read", newer, &paths));
+            let paths = [(source, newer), (newer, before), (before, read)];
+            return Some(older(read, "its session had read", newer, &paths));
+        }
+        for (slot, reached) in graph.reach(source) {
+            if latest_of_slot.get(chain, slot).is_none_or(|(furthest, _): (u32, u32)| furthest < reached) {
+                latest_of_slot.set(chain, slot, (reached, read));
             }
         }
-        latest_of_slot.set(chain, slot, read);
         None
     })
 }
