@@ -398,9 +398,9 @@ impl Small {
                     // Where others wrote the same value, each read of it may be the first that saw this write.
                     let same =
                         |other: &&Access| other.is_write == write.is_write && other.value == write.value;
-                    let reads = of_key().filter(|read| !read.is_write && read.value == write.value);
+                    let mut reads = of_key().filter(|read| !read.is_write && read.value == write.value);
                     let seen =
-                        if of_key().filter(same).count() == 1 { reads.take(1).last() } else { reads.last() };
+                        if of_key().filter(same).count() == 1 { reads.next() } else { reads.next_back() };
                     seen.and_then(|read| Some((read.returned_rank, read.returned?)))
                 }
             });
