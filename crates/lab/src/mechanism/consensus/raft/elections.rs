@@ -177,7 +177,7 @@ pub(super) const LAN: Experiment = Experiment {
         ),
         Parameter::duration(
             "request",
-            Duration::from_micros(2_500),
+            Duration::from_micros(2_200),
             ms(0)..=ms(10_000),
             "Of it, the time until a request has arrived: the candidate's write and the way there. The paper does not say it; this \
              value is fitted to both its figures of 150 to 155 ms. With 150 to 300 ms it hardly matters.",
