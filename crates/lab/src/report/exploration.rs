@@ -110,34 +110,3 @@ fn labelled(label: &str, rest: &str) -> String {
     // The label takes the place of the first line's margin.
     format!("{label:<indent$}{}", folded.trim_start())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalogue;
-    use crate::report::COLUMNS_MAX;
-    use synod_sim::explore::Explore;
-
-    #[test]
-    fn a_report_fits_and_counts_in_steps() {
-        let entry = catalogue::entry("maekawa").expect("it is in the catalogue");
-        let world = entry.about().exploration("no-handling").expect("it has such a world");
-        let report = (world.run)(&world.settings(), &Explore::default(), &mut |_| {});
-        let text = text(entry.name(), world, &world.settings(), &report);
-        for line in text.lines() {
-            assert!(line.chars().count() <= COLUMNS_MAX, "{line}");
-        }
-        assert!(text.contains("✗ no deadlock violated after 6 steps"), "{text}");
-        assert!(text.contains("\n       step n1 n2 n3"), "{text}");
-        assert!(!text.contains(" ms "), "{text}");
-    }
-
-    #[test]
-    fn labels_stand_in_a_column() {
-        assert_eq!(labelled("took", "1 s"), "took        1 s\n");
-        assert_eq!(labelled("", "1 s"), "            1 s\n");
-        let long = labelled("note", &"word ".repeat(30));
-        assert!(long.lines().all(|line| line.chars().count() <= COLUMNS_MAX), "{long}");
-        assert!(long.lines().skip(1).all(|line| line.starts_with("            word")), "{long}");
-    }
-}

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod disk;
+mod exploration;
 mod marks;
 mod measurement;
 mod report;
@@ -10,4 +11,5 @@ mod sample;
 mod scenario;
 mod settings;
 mod suggest;
+mod symmetry;
 mod trial;

@@ -11,6 +11,7 @@ use synod_sim::explore::{Budgets, SmallWorld, View};
 use super::measure::presumption;
 use crate::entry::{Exploration, Parameter, Settings};
 
+/// The worlds.
 pub static EXPLORATIONS: [Exploration; 2] = [
     Exploration {
         name: "one-transaction",
@@ -73,7 +74,7 @@ fn blocked(view: &View<'_, TwoPhase<Accounts>, ()>) -> Result<(), String> {
 }
 
 /// The coordinator is asked to commit what the participants each do.
-fn transaction(settings: &Settings, budgets: Budgets) -> SmallWorld<TwoPhase<Accounts>> {
+pub fn transaction(settings: &Settings, budgets: Budgets) -> SmallWorld<TwoPhase<Accounts>> {
     let participants = settings.integer("participants");
     let config = Arc::new(Config { presumption: presumption(settings), ..Config::default() });
     let work: BTreeMap<NodeId, Vec<Operation>> =
@@ -98,34 +99,4 @@ fn transaction(settings: &Settings, budgets: Budgets) -> SmallWorld<TwoPhase<Acc
         .sometimes("committed", |view| {
             view.machines().any(|(_, node)| !node.ledger().resource.balances.is_empty())
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use synod_sim::explore::Explore;
-
-    /// A crash, a restart, a timer.
-    fn world(participants: &str) -> SmallWorld<TwoPhase<Accounts>> {
-        let mut settings = EXPLORATIONS[0].settings();
-        settings.set(participants).expect("it is a parameter in its range");
-        transaction(&settings, Budgets { crashes: 1, restarts: 1, timeouts: 1, ..Budgets::NONE })
-    }
-
-    #[test]
-    fn participants_are_interchangeable() {
-        world("participants=2").check_symmetry(2_000).expect("names make no difference");
-        world("participants=3").check_symmetry(300).expect("names make no difference");
-    }
-
-    #[test]
-    fn a_verdict_is_the_same_with_and_without_symmetry() {
-        let world = world("participants=2");
-        let less = world.explore();
-        let all = Explore { symmetry: false, ..Explore::default() }.run(&world);
-        assert_eq!((&less.verdict, less.counts.represented), (&all.verdict, all.counts.states));
-        assert_eq!(less.counts.depth, all.counts.depth);
-        assert!(less.counts.states < all.counts.states);
-        println!("{} states stand for {}", less.counts.states, all.counts.states);
-    }
 }

@@ -12,7 +12,7 @@ use crate::entry::{
 };
 
 mod bank;
-mod explore;
+pub mod explore;
 mod measure;
 
 pub use bank::Bank;

@@ -9,6 +9,7 @@ use synod_sim::explore::{Budgets, SmallWorld};
 
 use crate::entry::{Exploration, Parameter, Settings};
 
+/// The worlds.
 pub static EXPLORATIONS: [Exploration; 4] = [
     Exploration {
         name: "duel",
@@ -57,14 +58,15 @@ static PARAMETERS: [Parameter; 3] = [
     Parameter::integer("timeouts", 0, 0..=3, "Timers that fire: proposers that were refused try again."),
 ];
 
-static ROLES: [Parameter; 3] = [
+/// What can be set of [`roles`].
+pub static ROLES: [Parameter; 3] = [
     Parameter::integer("acceptors", 2, 1..=5, "Acceptors beside the two proposers, who learn as well."),
     Parameter::integer("crashes", 0, 0..=2, "Crashes, each with a restart."),
     Parameter::integer("timeouts", 0, 0..=3, "Timers that fire."),
 ];
 
 /// Two proposers, and acceptors that are nothing else.
-fn roles(settings: &Settings) -> SmallWorld<Paxos<char>> {
+pub fn roles(settings: &Settings) -> SmallWorld<Paxos<char>> {
     let acceptors = || (3..3 + settings.integer("acceptors")).map(NodeId);
     let proposers = || [NodeId(1), NodeId(2)];
     let config = Arc::new(Config::separate(proposers(), acceptors(), proposers()));
@@ -101,45 +103,4 @@ fn world(settings: &Settings, nodes: usize, config: Arc<Config>) -> SmallWorld<P
         })
         .sometimes("X is chosen", |view| view.machines().any(|(_, node)| node.learned() == Some(&'X')))
         .sometimes("Y is chosen", |view| view.machines().any(|(_, node)| node.learned() == Some(&'Y')))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use synod_sim::explore::Explore;
-
-    fn set(assignments: &[&str]) -> Settings {
-        let mut settings = Settings::of(&ROLES);
-        for assignment in assignments {
-            settings.set(assignment).expect("it is a parameter in its range");
-        }
-        settings
-    }
-
-    #[test]
-    fn acceptors_are_interchangeable() {
-        let faults = ["crashes=1", "timeouts=1"];
-        roles(&set(&faults)).check_symmetry(1_000).expect("names make no difference");
-        roles(&set(&["acceptors=2"])).check_symmetry(5_000).expect("names make no difference");
-    }
-
-    #[test]
-    fn proposers_are_not() {
-        // Neither are they asked the same, nor are ballots the same with their names exchanged.
-        let world = roles(&set(&["acceptors=1"])).interchangeable([NodeId(1), NodeId(2)]);
-        let why = world.check_symmetry(100).expect_err("they are told apart");
-        assert!(why.contains("n1 is asked something"), "{why}");
-    }
-
-    #[test]
-    fn a_verdict_is_the_same_with_and_without_symmetry() {
-        for assignments in [&["acceptors=2", "timeouts=1"][..], &["acceptors=2", "crashes=1"]] {
-            let world = roles(&set(assignments));
-            let less = world.explore();
-            let all = Explore { symmetry: false, ..Explore::default() }.run(&world);
-            assert_eq!((&less.verdict, less.counts.represented), (&all.verdict, all.counts.states));
-            assert_eq!(less.counts.depth, all.counts.depth);
-            println!("{assignments:?}: {} states stand for {}", less.counts.states, all.counts.states);
-        }
-    }
 }

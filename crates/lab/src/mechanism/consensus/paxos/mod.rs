@@ -11,7 +11,7 @@ use crate::entry::{
 };
 
 mod adversary;
-mod explore;
+pub mod explore;
 mod group;
 mod measure;
 
