@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod ci;
 mod cluster;
 mod compare_cli;
+mod compare_etcd;
 mod fuzz;
 mod interop;
 mod mermaid;
@@ -30,6 +31,7 @@ enum Command {
         /// What the comparison takes; see `--help` there
         words: Vec<String>,
     },
+    CompareEtcd(compare_etcd::CompareEtcd),
     Fuzz(fuzz::Fuzz),
     Interop(interop::Interop),
     Mermaid(mermaid::Mermaid),
@@ -40,6 +42,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ci(command) => command.run(),
         Command::CompareCli { words } => compare_cli::run(&words),
+        Command::CompareEtcd(command) => command.run(),
         Command::Fuzz(command) => command.run(),
         Command::Interop(command) => command.run(),
         Command::Mermaid(command) => command.run(),

@@ -36,6 +36,11 @@ impl Process {
         Ok(Self { child })
     }
 
+    /// The system's number of it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()

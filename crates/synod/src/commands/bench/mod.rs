@@ -1,0 +1,97 @@
+//! `synod bench`: drives any etcd v3 cluster, and says how fast it answered.
+//!
+//! By default a closed loop: so many requests are in flight at any time, each client sends the next one when the last was
+//! answered. With `--rate` an open loop: requests have intended times, and latency counts from those, so that a server
+//! that stops for a while is not excused from what would have come meanwhile. All on one thread unless told otherwise: the
+//! generator takes a part of the machine, and says how much.
+
+mod drive;
+mod report;
+mod watching;
+mod workload;
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::Context;
+use crate::failure::{Exit, Failure};
+use crate::go_syntax::duration;
+
+use self::workload::{Distribution, Workload};
+
+const EXAMPLES: &str = "\
+Examples:
+  synod bench put                        64 puts in flight for 5 s
+  synod bench get --in-flight 512 --keys 100000
+  synod bench mixed --reads 90 --distribution skewed
+  synod bench put --rate 500             500 puts/s, latency from the intended start
+  synod bench watch --in-flight 100      one writer, 100 watchers
+";
+
+/// The arguments.
+#[derive(Clone, Debug, clap::Args)]
+#[command(help_template = crate::cli::TEMPLATE, before_help = EXAMPLES)]
+pub struct Arguments {
+    /// What is asked
+    #[arg(value_enum)]
+    workload: Workload,
+    /// Requests in flight; for watch, the watchers
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    in_flight: u32,
+    /// Connections, spread over all endpoints; by default 9 up to 64 in flight and 18 above, 1 for 1
+    #[arg(long, visible_alias = "clients", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    connections: Option<u32>,
+    /// Bytes of a value
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    value_bytes: u32,
+    /// Keys
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    keys: u32,
+    /// How keys are chosen
+    #[arg(long, value_enum, default_value_t = Distribution::Even)]
+    distribution: Distribution,
+    /// Reads in a hundred requests, for mixed
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(0..=100))]
+    reads: u32,
+    /// Keys that a list asks for
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    list_keys: u32,
+    /// How long
+    #[arg(long, default_value = "5s", value_parser = duration::parse, value_name = "TIME")]
+    seconds: Duration,
+    /// Requests a second, sent at their times whatever the answers do; --in-flight bounds those that wait
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: Option<u32>,
+    /// Threads of the generator
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    threads: u32,
+    /// Do not write the keys before reading them
+    #[arg(long)]
+    no_fill: bool,
+    /// One JSON object instead of a sentence
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    /// The workload's name on the command line.
+    fn name(&self) -> String {
+        let value = self.workload.to_possible_value().expect("no workload is hidden");
+        value.get_name().to_owned()
+    }
+}
+
+/// Runs the command.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
+    let mut threads = match arguments.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = threads.worker_threads(arguments.threads as usize).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::internal(format!("no threads to drive with: {error}")))?;
+    let measured = runtime.block_on(drive::drive(context, arguments))?;
+    runtime.shutdown_background();
+    report::print(arguments, &measured)?;
+    Ok(if measured.latency.is_empty() { Exit::Unreachable } else { Exit::Fine })
+}

@@ -1,0 +1,156 @@
+//! `cargo xtask compare-etcd`: Synod and etcd side by side on this machine, row by row.
+//!
+//! Both run in turn, several rounds: clusters of three members on loopback and single ones, at their default settings, so
+//! with every change synced before it is acknowledged. `synod bench` drives both. A ratio is of two measurements in one round; the
+//! table shows the median of the rounds and the spread. CPU time is what all members' processes took, user and
+//! system, read from the system: the generator runs on the same cores, so that is sharper than the rate.
+//!
+//! Without `--etcd` it takes Debian's etcd 3.5, from a cache below the target folder, where it is put the first time.
+
+mod debian;
+mod failover;
+mod process;
+mod rows;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use crate::cluster::{Cluster, Place, Program, ServerKind};
+use rows::{BENCH_ROWS, BenchRow};
+use table::{Figures, Table};
+
+/// Let a fresh cluster come to rest before it is looked at.
+const SETTLE: Duration = Duration::from_secs(2);
+/// How long an idle cluster's CPU time is counted.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Measure Synod beside etcd.
+#[derive(clap::Args)]
+pub struct CompareEtcd {
+    /// The etcd; by default Debian's 3.5, fetched into a cache
+    #[arg(long)]
+    etcd: Option<PathBuf>,
+    /// The synod; by default it is built here in release mode
+    #[arg(long)]
+    synod: Option<PathBuf>,
+    /// Rounds, in each of which both take their turns
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: u32,
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// Only rows whose name contains this; may be given several times
+    #[arg(long)]
+    only: Vec<String>,
+    /// Print a Markdown table, as in docs/performance.md
+    #[arg(long)]
+    markdown: bool,
+}
+
+impl CompareEtcd {
+    /// Measures and prints.
+    ///
+    /// # Errors
+    /// A program is missing, does not start, or ends.
+    pub fn run(self) -> anyhow::Result<()> {
+        let synod = Program::find(ServerKind::Synod, self.synod.clone())?;
+        let etcd = match &self.etcd {
+            Some(path) => path.clone(),
+            None => debian::etcd()?,
+        };
+        let etcd = Program::find(ServerKind::Etcd, Some(etcd))?;
+        let mut table = Table::default();
+        for round in 1..=self.rounds {
+            for members in [3, 1] {
+                for (server, program) in [(ServerKind::Synod, &synod), (ServerKind::Etcd, &etcd)] {
+                    eprintln!("round {round} of {}: {members} x {server:?}", self.rounds);
+                    self.measure(server, program, synod.path(), members, &mut table)?;
+                }
+            }
+        }
+        println!("synod {}", version(synod.path()));
+        println!("etcd  {}", version(etcd.path()));
+        print!("{}", if self.markdown { table.markdown() } else { table.text() });
+        Ok(())
+    }
+
+    /// One cluster through all of its rows.
+    fn measure(
+        &self,
+        server: ServerKind,
+        program: &Program,
+        generator: &Path,
+        members: usize,
+        table: &mut Table,
+    ) -> anyhow::Result<()> {
+        let rows: Vec<&BenchRow> =
+            BENCH_ROWS.iter().filter(|row| row.members == members && self.wants(&row.name())).collect();
+        let rests = [rows::start(members), rows::idle(members), rows::memory(members)];
+        let failover = (members == 3).then(rows::failover).filter(|row| self.wants(&row.name));
+        if rows.is_empty() && failover.is_none() && !rests.iter().any(|row| self.wants(&row.name)) {
+            return Ok(());
+        }
+        let directory = tempfile::tempdir()?;
+        let mut cluster = Cluster::new(program.clone(), directory.path(), Place::on_loopback(members)?)?;
+        let started = cluster.start_all()?;
+        let [start, idle, memory] = rests;
+        if self.wants(&start.name) {
+            table.add(&start, server, Figures { seconds: Some(started.as_secs_f64()), ..Figures::default() });
+        }
+        if self.wants(&idle.name) {
+            std::thread::sleep(SETTLE);
+            let before = process::cpu(&cluster)?;
+            std::thread::sleep(IDLE);
+            let share = (process::cpu(&cluster)? - before).as_secs_f64() / IDLE.as_secs_f64();
+            let resident = Some(process::resident_max(&cluster)?);
+            table.add(&idle, server, Figures { cpu_share: Some(share), resident, ..Figures::default() });
+        }
+        for row in &rows {
+            let before = process::cpu(&cluster)?;
+            let seen = bench(generator, &cluster.endpoints(), row, self.seconds)?;
+            let cpu = process::cpu(&cluster)? - before;
+            table.add(&row.row(), server, seen.with_cpu(cpu));
+            cluster.check_alive()?;
+        }
+        if self.wants(&memory.name) && !rows.is_empty() {
+            let resident = Some(process::resident_max(&cluster)?);
+            table.add(&memory, server, Figures { resident, ..Figures::default() });
+        }
+        if let Some(row) = failover {
+            let gap = failover::longest_gap(&mut cluster)?;
+            table.add(&row, server, Figures { seconds: Some(gap.as_secs_f64()), ..Figures::default() });
+        }
+        Ok(())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+    }
+}
+
+/// Runs the generator. What reads fills its keys first, outside of the time measured there, but not of the servers' CPU time:
+/// so the rows are in an order in which the keys are there already.
+fn bench(generator: &Path, endpoints: &[String], row: &BenchRow, seconds: u32) -> anyhow::Result<Figures> {
+    let output = Command::new(generator)
+        .args(["bench", row.workload, "--json", "--no-fill"])
+        .args(["--endpoints", &endpoints.join(",")])
+        .args(["--in-flight", &row.in_flight.to_string()])
+        .args(["--seconds", &format!("{seconds}s"), "--keys", rows::KEYS])
+        .args(row.more)
+        .output()
+        .context("the generator does not run")?;
+    if !output.status.success() {
+        bail!("synod bench {} failed: {}", row.workload, String::from_utf8_lossy(&output.stderr));
+    }
+    Figures::of_bench(&output.stdout)
+}
+
+fn version(program: &Path) -> String {
+    let output = Command::new(program).arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().next().unwrap_or("?").to_owned()
+}
