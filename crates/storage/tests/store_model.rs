@@ -357,7 +357,7 @@ mod disk {
     use super::*;
 
     fn open(directory: &tempfile::TempDir) -> Store<FjallKv> {
-        let options = FjallOptions { threads: 1, ..FjallOptions::default() };
+        let options = FjallOptions { layer_bytes: 1 << 10, ..FjallOptions::default() };
         Store::open(FjallKv::open(directory.path(), options).unwrap()).unwrap()
     }
 

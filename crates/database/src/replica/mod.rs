@@ -78,6 +78,8 @@ pub struct Replica<K: Kv> {
     members: BTreeMap<NodeId, Attributes>,
     hub: Hub,
     unpersisted: Unpersisted,
+    /// What the engine is making durable: its mark, and the entry that is durable with it.
+    persisting: Option<(u64, SnapshotPoint)>,
     outgoing: BTreeMap<NodeId, (SnapshotPoint, View<K::Snapshot>)>,
     incoming: Option<(SnapshotPoint, Installer<K::Staging>)>,
     awaiting: Vec<(RequestId, Revision)>,
@@ -105,6 +107,7 @@ impl<K: Kv> Replica<K> {
             members: BTreeMap::new(),
             hub: Hub::default(),
             unpersisted: Unpersisted::default(),
+            persisting: None,
             outgoing: BTreeMap::new(),
             incoming: None,
             awaiting: Vec::new(),
@@ -181,8 +184,15 @@ impl<K: Kv> Replica<K> {
         }
     }
 
-    /// What may be put off: watches that are behind, physical compaction. Returns whether there is more.
+    /// Whether the engine is making something durable, and [`Replica::idle`] would say when it is done.
+    pub fn is_persisting(&self) -> bool {
+        self.persisting.is_some()
+    }
+
+    /// What may be put off: watches that are behind, physical compaction, looking what has become durable. Returns whether
+    /// there is more of the former two.
     pub fn idle(&mut self, out: &mut Output<Node>) -> bool {
+        self.note_persisted(out);
         let mut more = false;
         if self.hub.wants_history() {
             let view = self.store.view();
@@ -261,9 +271,13 @@ impl<K: Kv> Replica<K> {
         }
         tell(outputs, out);
         out.done(Done::Applied { group: self.config.group, applied });
+        self.note_persisted(out);
         let Unpersisted { entries, bytes } = self.unpersisted;
-        if entries >= self.config.persist_entries || bytes >= self.config.persist_bytes {
-            self.persist(out);
+        let due = entries >= self.config.persist_entries || bytes >= self.config.persist_bytes;
+        if due && self.persisting.is_none() {
+            self.persisting = Some((expect_engine(self.store.begin_persist()), self.point.clone()));
+            self.unpersisted = Unpersisted::default();
+            self.note_persisted(out);
         }
     }
 
@@ -315,7 +329,18 @@ impl<K: Kv> Replica<K> {
     fn persist(&mut self, out: &mut Output<Node>) {
         expect_engine(self.store.persist());
         self.unpersisted = Unpersisted::default();
+        self.persisting = None;
         out.done(Done::Persisted { group: self.config.group, point: self.point.clone() });
+    }
+
+    /// Says what has become durable since it was asked for.
+    fn note_persisted(&mut self, out: &mut Output<Node>) {
+        let Some((mark, _)) = self.persisting else { return };
+        if expect_engine(self.store.persisted()) >= mark
+            && let Some((_, point)) = self.persisting.take()
+        {
+            out.done(Done::Persisted { group: self.config.group, point });
+        }
     }
 
     fn watch(&mut self, stream: RequestId, control: WatchControl, out: &mut Output<Node>) {

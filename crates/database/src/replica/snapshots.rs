@@ -100,6 +100,7 @@ impl<K: Kv> Replica<K> {
             self.hub.replaced(seen);
         }
         self.unpersisted = Unpersisted::default();
+        self.persisting = None;
         self.compacting = true;
         let leases = expect_engine(self.leases());
         out.done(Done::Restored { group: self.config.group, leases });

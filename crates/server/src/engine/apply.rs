@@ -17,6 +17,8 @@ use super::shared::{Engine, Shared};
 const BATCH_ENTRIES_MAX: usize = 4_096;
 /// An apply that takes longer is counted as slow, as in etcd.
 const SLOW_APPLY: Duration = Duration::from_millis(100);
+/// How often it is looked whether the engine has made durable what it was asked to, when nothing else happens.
+const PERSISTED_LOOK: Duration = Duration::from_millis(20);
 
 /// Runs until the inbox is closed.
 pub fn run(mut replicas: Replicas<Engine>, inbox: &Inbox<Job>, shared: &Arc<Shared>) -> Replicas<Engine> {
@@ -26,10 +28,13 @@ pub fn run(mut replicas: Replicas<Engine>, inbox: &Inbox<Job>, shared: &Arc<Shar
     let began = Instant::now();
     let now = || Mono::from_start(began.elapsed());
     // When to look at the store's size again; `None` once nothing has changed since the last look.
-    let mut size_due = None;
+    let mut size_due: Option<Instant> = None;
+    let mut persisting = false;
     loop {
         // With something left to do in idle moments, only look whether a job has come.
-        let deadline = if more { Some(Instant::now()) } else { size_due };
+        let persisted = persisting.then(|| Instant::now() + PERSISTED_LOOK);
+        let deadline =
+            if more { Some(Instant::now()) } else { [size_due, persisted].into_iter().flatten().min() };
         if !inbox.take(&mut jobs, deadline) {
             return replicas;
         }
@@ -50,6 +55,7 @@ pub fn run(mut replicas: Replicas<Engine>, inbox: &Inbox<Job>, shared: &Arc<Shar
         if let Some(replica) = replicas.get(GroupId::default()) {
             let behind = i64::try_from(replica.watches_behind()).unwrap_or(i64::MAX);
             shared.metrics.slow_watchers.set(behind);
+            persisting = replica.is_persisting();
             if busy || size_due.is_some() {
                 size_due = shared.note_size(|| replica.size_bytes()).err();
             }

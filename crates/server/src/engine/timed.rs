@@ -1,5 +1,6 @@
 //! The store's engine with a clock on its commits: what makes a member slow is most often its disk, and this shows it.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,12 +11,14 @@ use synod_storage::kv::{Batch, Direction, Entry, FjallKv, Kv, KvError, Reader, S
 pub struct TimedKv {
     engine: FjallKv,
     commit_seconds: Histogram,
+    /// Commits under way: their marks, and when they were begun.
+    begun: VecDeque<(u64, Instant)>,
 }
 
 impl TimedKv {
     /// Puts a clock on `engine`.
     pub fn new(engine: FjallKv, commit_seconds: Histogram) -> Self {
-        TimedKv { engine, commit_seconds }
+        TimedKv { engine, commit_seconds, begun: VecDeque::new() }
     }
 
     fn timed<T>(&mut self, commit: impl FnOnce(&mut FjallKv) -> T) -> T {
@@ -63,6 +66,23 @@ impl Kv for TimedKv {
 
     fn persist(&mut self) -> Result<(), KvError> {
         self.timed(Kv::persist)
+    }
+
+    fn begin_persist(&mut self) -> Result<u64, KvError> {
+        let mark = self.engine.begin_persist()?;
+        self.begun.push_back((mark, Instant::now()));
+        Ok(mark)
+    }
+
+    fn persisted(&mut self) -> Result<u64, KvError> {
+        let reached = self.engine.persisted()?;
+        while let Some((mark, began)) = self.begun.front()
+            && *mark <= reached
+        {
+            self.commit_seconds.observe(began.elapsed().as_secs_f64());
+            self.begun.pop_front();
+        }
+        Ok(reached)
     }
 
     fn stage(&mut self) -> Result<Self::Staging, KvError> {

@@ -16,19 +16,23 @@
 //! Concurrent writers (one thread applies), transactions across batches, time to live.
 
 mod memory;
+mod merge;
 mod tree;
 
 #[cfg(feature = "disk")]
 mod fjall;
+#[cfg(feature = "disk")]
+mod layer;
 
 use bytes::Bytes;
 
 #[cfg(feature = "disk")]
 pub use self::fjall::{FjallKv, FjallOptions};
 pub use self::memory::{MemoryKv, MemorySnapshot};
+pub(crate) use self::merge::merged;
 
 /// Longest key that every engine accepts, in bytes; none accepts an empty one.
-pub const ENGINE_KEY_BYTES_MAX: usize = u16::MAX as usize;
+pub const ENGINE_KEY_BYTES_MAX: usize = u16::MAX as usize - 1;
 
 /// A set of keys of its own within an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -230,6 +234,13 @@ pub trait Kv: Reader + Sized {
 
     /// Waits until everything written so far survives power loss.
     fn persist(&mut self) -> Result<(), KvError>;
+
+    /// Begins to make everything written so far survive power loss, without waiting. It does once [`Kv::persisted`] gives
+    /// the mark that comes back, or a higher one.
+    fn begin_persist(&mut self) -> Result<u64, KvError>;
+
+    /// How far that is: a mark of [`Kv::begin_persist`], or something in between.
+    fn persisted(&mut self) -> Result<u64, KvError>;
 
     /// Starts an empty content beside this one. At most one at a time; an earlier one is discarded.
     fn stage(&mut self) -> Result<Self::Staging, KvError>;

@@ -1,77 +1,110 @@
 //! A persistent ordered map: clones share all nodes, a write copies only the path to its leaf.
 //!
-//! The in-memory engine takes a snapshot after every batch, and the simulator clones whole worlds to branch from them;
-//! both must cost nothing. A B+tree of small nodes behind `Arc`s gives that: clone is one counter, a write to a shared tree
-//! copies `depth` nodes, a write to an unshared one copies none.
+//! # Problem
+//! Engines take a snapshot of what they hold in memory after every batch, and the simulator clones whole worlds to branch from
+//! them; both must cost nothing. Between two snapshots a write must cost little more than in a map that cannot do that.
 //!
-//! Nodes split when full. They are not merged when they shrink, only dropped when empty: lookups stay logarithmic in the
-//! largest size that the tree ever had, which is all that a store whose keys come and go needs.
+//! # How it works
+//! A B+tree of small nodes behind `Arc`s: a clone is one counter, a write to a shared tree copies `depth` nodes, a write to an
+//! unshared one copies none. Copying a node touches the counter of each of its items, and each touch may miss the cache: so nodes
+//! are small, and an entry is one item.
+//!
+//! Looking for a key compares numbers that lie in the node itself: of each item the eight bytes behind the prefix that all
+//! keys of the node share. Only where those are equal the keys are looked at, which lie elsewhere in memory.
+//!
+//! # What it costs
+//! About 110 bytes an entry beside its key and value. Nodes split when full. They are not merged when they shrink, only dropped
+//! when empty: lookups stay logarithmic in the largest size that the tree ever had, which is all that a store whose keys come and
+//! go needs.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Direction, Entry, Span};
+use super::{Direction, Span};
 
 /// Most entries of a leaf, and most children of a branch.
-const NODE_ITEMS_MAX: usize = 32;
+const NODE_ITEMS_MAX: usize = 16;
 
-/// The map. An empty one holds no memory beyond its root.
-#[derive(Clone, Debug)]
-pub struct Tree {
-    root: Arc<Node>,
-    bytes: u64,
+/// What a tree holds under its keys.
+pub trait Held: Clone {
+    /// Bytes that it counts for.
+    fn bytes(&self) -> u64;
 }
 
-impl Default for Tree {
-    fn default() -> Self {
-        Self { root: Arc::new(Node::Leaf(Vec::new())), bytes: 0 }
+impl Held for Bytes {
+    fn bytes(&self) -> u64 {
+        self.len() as u64
     }
 }
 
-impl Tree {
-    pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
+/// A change that lies above another content: a value, or the mark of a removal.
+impl Held for Option<Bytes> {
+    fn bytes(&self) -> u64 {
+        self.as_ref().map_or(0, Held::bytes)
+    }
+}
+
+/// The map. An empty one holds no memory beyond its root.
+#[derive(Clone, Debug)]
+pub struct Tree<V> {
+    root: Arc<Node<V>>,
+    bytes: u64,
+    entries: u64,
+}
+
+impl<V: Held> Default for Tree<V> {
+    fn default() -> Self {
+        Self { root: Arc::new(Node::leaf(Row::default())), bytes: 0, entries: 0 }
+    }
+}
+
+impl<V: Held> Tree<V> {
+    /// The value under `key`.
+    pub fn get(&self, key: &[u8]) -> Option<&V> {
         let mut node = &*self.root;
         loop {
-            match node {
-                Node::Branch(children) => node = &children[child_of(children, key)].1,
-                Node::Leaf(entries) => {
-                    let index = entries.binary_search_by(|(have, _)| have[..].cmp(key)).ok()?;
-                    return Some(&entries[index].1);
-                }
+            match &node.items {
+                Items::Branch(children) => node = children.at(children.child_of(key)),
+                Items::Leaf(entries) => return entries.find(key).ok().map(|index| &entries.at(index).1),
             }
         }
     }
 
-    pub fn insert(&mut self, key: Bytes, value: Bytes) {
-        self.bytes += entry_bytes(&key, &value);
+    /// Puts a value under `key`, in place of what is there.
+    pub fn insert(&mut self, key: Bytes, value: V) {
         let key_bytes = key.len() as u64;
-        let Inserted { replaced, split } = insert(&mut self.root, key, value);
-        if let Some(old) = replaced {
-            self.bytes -= key_bytes + old.len() as u64;
+        self.bytes += key_bytes + value.bytes();
+        let Inserted { replaced, split } = Arc::make_mut(&mut self.root).insert(Entry(key, value));
+        match replaced {
+            Some(old) => self.bytes -= key_bytes + old.1.bytes(),
+            None => self.entries += 1,
         }
         if let Some(right) = split {
-            let left = (Bytes::new(), Arc::clone(&self.root));
-            self.root = Arc::new(Node::Branch(vec![left, right]));
+            let children = Row::of(vec![Arc::clone(&self.root), right]);
+            self.root = Arc::new(Node { low: self.root.low.clone(), items: Items::Branch(children) });
         }
     }
 
+    /// Removes what is under `key`.
     pub fn remove(&mut self, key: &[u8]) {
         // Asked first, so that removing what is not there copies no path.
         let Some(value) = self.get(key) else { return };
-        self.bytes -= key.len() as u64 + value.len() as u64;
-        remove(&mut self.root, key);
+        self.bytes -= key.len() as u64 + value.bytes();
+        self.entries -= 1;
+        Arc::make_mut(&mut self.root).remove(key);
         loop {
-            let only = match &*self.root {
-                Node::Branch(children) if children.len() == 1 => Arc::clone(&children[0].1),
-                Node::Branch(children) if children.is_empty() => Arc::new(Node::Leaf(Vec::new())),
+            let only = match &self.root.items {
+                Items::Branch(children) if children.len() == 1 => Arc::clone(&children.items[0].1),
+                Items::Branch(children) if children.len() == 0 => Arc::new(Node::leaf(Row::default())),
                 _ => return,
             };
             self.root = only;
         }
     }
 
-    pub fn scan(&self, span: Span, direction: Direction) -> Scan<'_> {
+    /// The entries of a span, in order.
+    pub fn scan(&self, span: Span, direction: Direction) -> Scan<'_, V> {
         Scan { root: &self.root, span, direction, leaf: &[] }
     }
 
@@ -79,156 +112,304 @@ impl Tree {
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
+
+    /// How many entries there are.
+    #[cfg_attr(not(feature = "disk"), allow(dead_code))]
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
 }
 
 /// The entries of a span, in order.
-pub struct Scan<'a> {
-    root: &'a Node,
+pub struct Scan<'a, V> {
+    root: &'a Node<V>,
     /// What is still to come, apart from `leaf`.
     span: Span,
     direction: Direction,
     /// What is left of the leaf at hand, within the span.
-    leaf: &'a [(Bytes, Bytes)],
+    leaf: &'a [Item<Entry<V>>],
 }
 
-impl Iterator for Scan<'_> {
-    type Item = Entry;
+impl<V: Held> Iterator for Scan<'_, V> {
+    type Item = (Bytes, V);
 
-    fn next(&mut self) -> Option<Entry> {
+    fn next(&mut self) -> Option<(Bytes, V)> {
         if self.leaf.is_empty() && !self.span.is_empty() {
             self.next_leaf();
         }
-        let (entry, rest) = match self.direction {
+        let ((_, entry), rest) = match self.direction {
             Direction::Forward => self.leaf.split_first()?,
             Direction::Backward => self.leaf.split_last()?,
         };
         self.leaf = rest;
-        Some(entry.clone())
+        Some((entry.0.clone(), entry.1.clone()))
     }
 }
 
-impl Scan<'_> {
+impl<V: Held> Scan<'_, V> {
     /// Finds the next leaf with entries of the span, cuts it to the span and the span to what lies beyond it.
     fn next_leaf(&mut self) {
         let found = match self.direction {
-            Direction::Forward => leaf_from(self.root, &self.span.start),
-            Direction::Backward => leaf_below(self.root, self.span.end.as_deref()),
+            Direction::Forward => self.root.leaf_from(&self.span.start),
+            Direction::Backward => self.root.leaf_below(self.span.end.as_deref()),
         };
         let Some(entries) = found else { return };
-        let low = entries.partition_point(|(key, _)| *key < self.span.start);
-        let high =
-            self.span.end.as_ref().map_or(entries.len(), |end| entries.partition_point(|(key, _)| key < end));
+        let low = entries.below(&self.span.start, false);
+        let high = self.span.end.as_ref().map_or(entries.len(), |end| entries.below(end, false));
         // Forward the leaf may begin beyond the end, backward it may end before the start: nothing is left then.
-        self.leaf = if low < high { &entries[low..high] } else { &[] };
+        self.leaf = if low < high { &entries.items[low..high] } else { &[] };
         match (self.direction, self.leaf) {
             (_, []) => self.span.end = Some(self.span.start.clone()),
-            (Direction::Forward, [.., (last, _)]) => self.span.start = successor(last),
-            (Direction::Backward, [(first, _), ..]) => self.span.end = Some(first.clone()),
+            (Direction::Forward, [.., (_, last)]) => self.span.start = successor(&last.0),
+            (Direction::Backward, [(_, first), ..]) => self.span.end = Some(first.0.clone()),
         }
     }
 }
 
 #[derive(Clone, Debug)]
-enum Node {
-    Leaf(Vec<(Bytes, Bytes)>),
-    /// Each child with a lower bound of its keys; the first child's bound is not looked at.
-    Branch(Vec<(Bytes, Arc<Node>)>),
+struct Node<V> {
+    /// No key in it is lower.
+    low: Bytes,
+    items: Items<V>,
 }
 
-impl Node {
+#[derive(Clone, Debug)]
+enum Items<V> {
+    Leaf(Row<Entry<V>>),
+    Branch(Row<Node<V>>),
+}
+
+#[derive(Debug)]
+struct Entry<V>(Bytes, V);
+
+struct Inserted<V> {
+    replaced: Option<Arc<Entry<V>>>,
+    /// The right half, if the node had to be split.
+    split: Option<Arc<Node<V>>>,
+}
+
+impl<V: Held> Node<V> {
+    fn leaf(entries: Row<Entry<V>>) -> Self {
+        let low = entries.items.first().map_or_else(Bytes::new, |(_, entry)| entry.0.clone());
+        Self { low, items: Items::Leaf(entries) }
+    }
+
     fn is_empty(&self) -> bool {
-        match self {
-            Self::Leaf(entries) => entries.is_empty(),
-            Self::Branch(children) => children.is_empty(),
+        match &self.items {
+            Items::Leaf(entries) => entries.len() == 0,
+            Items::Branch(children) => children.len() == 0,
         }
     }
-}
 
-struct Inserted {
-    replaced: Option<Bytes>,
-    /// The right half, if the node had to be split, with its lower bound.
-    split: Option<(Bytes, Arc<Node>)>,
-}
+    fn insert(&mut self, entry: Entry<V>) -> Inserted<V> {
+        if entry.0 < self.low || self.is_empty() {
+            self.low = entry.0.clone();
+        }
+        match &mut self.items {
+            Items::Leaf(entries) => match entries.find(&entry.0) {
+                Ok(index) => {
+                    let replaced = std::mem::replace(&mut entries.items[index].1, Arc::new(entry));
+                    Inserted { replaced: Some(replaced), split: None }
+                }
+                Err(index) => {
+                    entries.insert(index, Arc::new(entry));
+                    let right = entries.split(index);
+                    Inserted { replaced: None, split: right.map(|right| Arc::new(Node::leaf(right))) }
+                }
+            },
+            Items::Branch(children) => {
+                let index = children.child_of(&entry.0);
+                let child = Arc::make_mut(&mut children.items[index].1);
+                let is_lower = entry.0 < child.low;
+                let mut inserted = child.insert(entry);
+                if is_lower {
+                    children.refit();
+                }
+                if let Some(right) = inserted.split.take() {
+                    children.insert(index + 1, right);
+                    inserted.split = children.split(index + 1).map(|right| {
+                        let low = right.at(0).low.clone();
+                        Arc::new(Node { low, items: Items::Branch(right) })
+                    });
+                }
+                inserted
+            }
+        }
+    }
 
-fn insert(node: &mut Arc<Node>, key: Bytes, value: Bytes) -> Inserted {
-    match Arc::make_mut(node) {
-        Node::Leaf(entries) => match entries.binary_search_by(|(have, _)| have.cmp(&key)) {
-            Ok(index) => {
-                let replaced = Some(std::mem::replace(&mut entries[index].1, value));
-                Inserted { replaced, split: None }
-            }
-            Err(index) => {
-                entries.insert(index, (key, value));
-                let split = (entries.len() > NODE_ITEMS_MAX).then(|| {
-                    let right = entries.split_off(split_point(index, entries.len()));
-                    (right[0].0.clone(), Arc::new(Node::Leaf(right)))
-                });
-                Inserted { replaced: None, split }
-            }
-        },
-        Node::Branch(children) => {
-            let index = child_of(children, &key);
-            let mut inserted = insert(&mut children[index].1, key, value);
-            if let Some(right) = inserted.split.take() {
-                children.insert(index + 1, right);
-                if children.len() > NODE_ITEMS_MAX {
-                    let right = children.split_off(split_point(index + 1, children.len()));
-                    inserted.split = Some((right[0].0.clone(), Arc::new(Node::Branch(right))));
+    fn remove(&mut self, key: &[u8]) {
+        match &mut self.items {
+            Items::Leaf(entries) => {
+                if let Ok(index) = entries.find(key) {
+                    entries.items.remove(index);
                 }
             }
-            inserted
-        }
-    }
-}
-
-/// Where to cut a full node: at its end when it grew there (ascending keys then fill nodes whole), else in the middle.
-fn split_point(grown_at: usize, items: usize) -> usize {
-    if grown_at + 1 == items { items - 1 } else { items / 2 }
-}
-
-fn remove(node: &mut Arc<Node>, key: &[u8]) {
-    match Arc::make_mut(node) {
-        Node::Leaf(entries) => {
-            if let Ok(index) = entries.binary_search_by(|(have, _)| have[..].cmp(key)) {
-                entries.remove(index);
-            }
-        }
-        Node::Branch(children) => {
-            let index = child_of(children, key);
-            remove(&mut children[index].1, key);
-            if children[index].1.is_empty() {
-                children.remove(index);
+            Items::Branch(children) => {
+                let index = children.child_of(key);
+                let child = Arc::make_mut(&mut children.items[index].1);
+                child.remove(key);
+                if child.is_empty() {
+                    children.items.remove(index);
+                }
             }
         }
     }
-}
 
-/// The child that would hold `key`.
-fn child_of(children: &[(Bytes, Arc<Node>)], key: &[u8]) -> usize {
-    children[1..].partition_point(|(bound, _)| &bound[..] <= key)
-}
+    /// The first leaf with an entry at or after `start`. Only the root can be empty, so at most two children a level are looked at.
+    fn leaf_from(&self, start: &[u8]) -> Option<&Row<Entry<V>>> {
+        match &self.items {
+            Items::Leaf(entries) => (entries.below(start, false) < entries.len()).then_some(entries),
+            Items::Branch(children) => children.items[children.child_of(start)..]
+                .iter()
+                .find_map(|(_, child)| child.leaf_from(start)),
+        }
+    }
 
-/// The first leaf with an entry at or after `start`. Only the root can be empty, so at most two children a level are looked at.
-fn leaf_from<'a>(node: &'a Node, start: &[u8]) -> Option<&'a [(Bytes, Bytes)]> {
-    match node {
-        Node::Leaf(entries) => entries.last().is_some_and(|(key, _)| &key[..] >= start).then_some(entries),
-        Node::Branch(children) => {
-            children[child_of(children, start)..].iter().find_map(|(_, child)| leaf_from(child, start))
+    /// The last leaf with an entry below `end`.
+    fn leaf_below(&self, end: Option<&[u8]>) -> Option<&Row<Entry<V>>> {
+        match &self.items {
+            Items::Leaf(entries) => {
+                let below = end.map_or(entries.len(), |end| entries.below(end, false));
+                (below > 0).then_some(entries)
+            }
+            Items::Branch(children) => {
+                let last = end.map_or(children.len() - 1, |end| children.child_of(end));
+                children.items[..=last].iter().rev().find_map(|(_, child)| child.leaf_below(end))
+            }
         }
     }
 }
 
-/// The last leaf with an entry below `end`.
-fn leaf_below<'a>(node: &'a Node, end: Option<&[u8]>) -> Option<&'a [(Bytes, Bytes)]> {
-    match node {
-        Node::Leaf(entries) => {
-            entries.first().is_some_and(|(key, _)| end.is_none_or(|end| &key[..] < end)).then_some(entries)
+trait Keyed {
+    fn key(&self) -> &[u8];
+}
+
+impl<V> Keyed for Entry<V> {
+    fn key(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<V> Keyed for Node<V> {
+    fn key(&self) -> &[u8] {
+        &self.low
+    }
+}
+
+/// Eight bytes of its key, from behind what all keys of the row share, and the item.
+type Item<T> = (u64, Arc<T>);
+
+/// The items of a node, by their keys.
+#[derive(Debug)]
+struct Row<T> {
+    /// So many first bytes are the same in all keys.
+    shared: usize,
+    items: Vec<Item<T>>,
+}
+
+impl<T> Default for Row<T> {
+    fn default() -> Self {
+        Self { shared: 0, items: Vec::new() }
+    }
+}
+
+impl<T> Clone for Row<T> {
+    fn clone(&self) -> Self {
+        // Most often it is cloned to be changed: room for one more.
+        let mut items = Vec::with_capacity(self.items.len() + 1);
+        items.extend(self.items.iter().cloned());
+        Self { shared: self.shared, items }
+    }
+}
+
+impl<T: Keyed> Row<T> {
+    fn of(items: Vec<Arc<T>>) -> Self {
+        let mut row = Self { shared: 0, items: items.into_iter().map(|item| (0, item)).collect() };
+        row.refit();
+        row
+    }
+
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn at(&self, index: usize) -> &T {
+        &self.items[index].1
+    }
+
+    /// How many keys are below `key`, or with `or_equal` at most `key`.
+    fn below(&self, key: &[u8], or_equal: bool) -> usize {
+        let Some((_, first)) = self.items.first() else { return 0 };
+        match key[..self.shared.min(key.len())].cmp(&first.key()[..self.shared]) {
+            Ordering::Less => return 0,
+            Ordering::Greater => return self.len(),
+            Ordering::Equal => {}
         }
-        Node::Branch(children) => {
-            let last = end.map_or(children.len() - 1, |end| child_of(children, end));
-            children[..=last].iter().rev().find_map(|(_, child)| leaf_below(child, end))
+        let wanted = head(key, self.shared);
+        let certain = self.items.partition_point(|(head, _)| *head < wanted);
+        let is_below = |(head, item): &&Item<T>| {
+            *head == wanted && (item.key() < key || (or_equal && item.key() == key))
+        };
+        certain + self.items[certain..].iter().take_while(is_below).count()
+    }
+
+    /// The child whose keys `key` would be among.
+    fn child_of(&self, key: &[u8]) -> usize {
+        // What is below all children belongs to the first.
+        self.below(key, true).saturating_sub(1)
+    }
+
+    /// Where `key` is, or else where it would be.
+    fn find(&self, key: &[u8]) -> Result<usize, usize> {
+        let index = self.below(key, false);
+        let is_there = self.items.get(index).is_some_and(|(_, item)| item.key() == key);
+        if is_there { Ok(index) } else { Err(index) }
+    }
+
+    fn insert(&mut self, index: usize, item: Arc<T>) {
+        let is_alike = self
+            .items
+            .first()
+            .is_some_and(|(_, first)| item.key().get(..self.shared) == Some(&first.key()[..self.shared]));
+        self.items.insert(index, (head(item.key(), self.shared), item));
+        if !is_alike {
+            self.refit();
         }
     }
+
+    /// Cuts it if it is too full, and gives the right part: at its end when it grew there (ascending keys then fill nodes whole),
+    /// else in the middle.
+    fn split(&mut self, grown_at: usize) -> Option<Self> {
+        let items = self.len();
+        if items <= NODE_ITEMS_MAX {
+            return None;
+        }
+        let at = if grown_at + 1 == items { items - 1 } else { items / 2 };
+        let mut right = Self { shared: 0, items: self.items.split_off(at) };
+        right.refit();
+        self.refit();
+        Some(right)
+    }
+
+    /// Looks anew at what the keys share.
+    fn refit(&mut self) {
+        let [(_, first), ..] = &self.items[..] else { return };
+        let (first, last) = (first.key(), self.items[self.len() - 1].1.key());
+        // Keys in between share what the first and the last do.
+        self.shared = first.iter().zip(last).take_while(|(first, last)| first == last).count();
+        for (head_of_key, item) in &mut self.items {
+            *head_of_key = head(item.key(), self.shared);
+        }
+    }
+}
+
+/// The eight bytes of `key` after the first `shared`, as a number that sorts as they do; zeros where it ends.
+fn head(key: &[u8], shared: usize) -> u64 {
+    let mut bytes = [0; 8];
+    let rest = key.get(shared..).unwrap_or_default();
+    let known = rest.len().min(bytes.len());
+    bytes[..known].copy_from_slice(&rest[..known]);
+    u64::from_be_bytes(bytes)
 }
 
 fn successor(key: &[u8]) -> Bytes {
@@ -238,10 +419,6 @@ fn successor(key: &[u8]) -> Bytes {
     next.into()
 }
 
-fn entry_bytes(key: &Bytes, value: &Bytes) -> u64 {
-    key.len() as u64 + value.len() as u64
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -249,9 +426,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::kv::Entry;
 
+    /// Keys of several lengths, which share much or little, and some of which are others with zeros behind them.
     fn key(number: u16) -> Bytes {
-        Bytes::copy_from_slice(&number.to_be_bytes())
+        let [high, low] = number.to_be_bytes();
+        let middle = vec![0; usize::from(low % 13)];
+        match low % 3 {
+            0 => Bytes::copy_from_slice(&[high, low]),
+            1 => [&[high, 64][..], &middle, &[low]].concat().into(),
+            _ => [&[high, low / 32][..], &middle].concat().into(),
+        }
     }
 
     fn bound(number: Option<u16>) -> Option<Bytes> {
@@ -287,7 +472,8 @@ mod tests {
                 prop_assert_eq!(tree.get(&key(number)), model.get(&key(number)));
             }
             for (tree, model) in [(tree, model), frozen] {
-                prop_assert_eq!(tree.bytes(), model.len() as u64 * 3);
+                let bytes: usize = model.iter().map(|(key, value)| key.len() + value.len()).sum();
+                prop_assert_eq!((tree.entries(), tree.bytes()), (model.len() as u64, bytes as u64));
                 for (start, end) in &spans {
                     let span = Span { start: key(*start), end: bound(end.map(|end| end % 600)) };
                     let mut expected: Vec<Entry> = model

@@ -4,11 +4,11 @@
 //! leave nothing behind. So changes gather here: reads look here first, [`Overlay::rollback`] takes back those since
 //! [`Overlay::begin`], [`Overlay::take_batch`] hands them all to the engine at once, the last value of each key only.
 
-use std::{cmp::Ordering, collections::BTreeMap, iter::Peekable, ops::Bound};
+use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 
-use crate::kv::{Batch, Direction, Entry, KvError, Reader, Space, Span};
+use crate::kv::{Batch, Direction, Entry, KvError, Reader, Space, Span, merged};
 
 type Changes = BTreeMap<Bytes, Option<Bytes>>;
 
@@ -84,7 +84,7 @@ impl<K: Reader> Reader for Overlay<K> {
         span: Span,
         direction: Direction,
     ) -> impl Iterator<Item = Result<Entry, KvError>> {
-        let engine = self.engine.scan(space, span.clone(), direction).peekable();
+        let engine = self.engine.scan(space, span.clone(), direction);
         let start = Bound::Included(&span.start[..]);
         let end = span.end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
         // A map refuses ranges that end before they start.
@@ -94,44 +94,8 @@ impl<K: Reader> Reader for Overlay<K> {
             Direction::Forward => changes.next(),
             Direction::Backward => changes.next_back(),
         });
-        Merge { engine, changed: changed.peekable(), direction }
-    }
-}
-
-/// The engine's entries with the changes laid over them.
-struct Merge<E: Iterator, C: Iterator> {
-    engine: Peekable<E>,
-    changed: Peekable<C>,
-    direction: Direction,
-}
-
-impl<'a, E, C> Iterator for Merge<E, C>
-where
-    E: Iterator<Item = Result<Entry, KvError>>,
-    C: Iterator<Item = (&'a Bytes, &'a Option<Bytes>)>,
-{
-    type Item = Result<Entry, KvError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let order = match (self.engine.peek(), self.changed.peek()) {
-                (Some(Err(_)) | None, None) | (Some(Err(_)), Some(_)) | (Some(Ok(_)), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(Ok((have, _))), Some((changed, _))) => match self.direction {
-                    Direction::Forward => have.cmp(changed),
-                    Direction::Backward => (*changed).cmp(have),
-                },
-            };
-            if order == Ordering::Less {
-                return self.engine.next();
-            }
-            if order == Ordering::Equal {
-                self.engine.next();
-            }
-            if let Some((key, Some(value))) = self.changed.next() {
-                return Some(Ok((key.clone(), value.clone())));
-            }
-        }
+        let changed = changed.map(|(key, value)| (key.clone(), value.clone()));
+        merged(engine, changed, direction)
     }
 }
 

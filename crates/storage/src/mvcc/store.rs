@@ -13,6 +13,8 @@
 //! - An engine failure is an `Err` of `apply` or `flush`; the store must then not be used further, since what is on the disk
 //!   is unknown. It is opened again after a restart.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use super::{
@@ -34,6 +36,8 @@ pub struct Store<K> {
     pub(super) flushed: State,
     /// The applied index that survives power loss.
     persisted_index: u64,
+    /// Marks of the engine that are not reached yet, each with the applied index that then survives.
+    persisting: VecDeque<(u64, u64)>,
 }
 
 /// Whether to gather what happened for watchers.
@@ -65,6 +69,7 @@ impl<K: Kv> Store<K> {
             state,
             flushed: state,
             persisted_index: state.applied_index,
+            persisting: VecDeque::new(),
         })
     }
 
@@ -153,8 +158,30 @@ impl<K: Kv> Store<K> {
     /// Waits until everything flushed survives power loss, and says up to which index that is.
     pub fn persist(&mut self) -> Result<u64, StoreError> {
         self.overlay.engine.persist()?;
+        self.persisting.clear();
         self.persisted_index = self.flushed.applied_index;
         Ok(self.persisted_index)
+    }
+
+    /// Begins to make everything flushed survive power loss. It does once [`Store::persisted`] gives the mark that comes
+    /// back, or a higher one.
+    pub fn begin_persist(&mut self) -> Result<u64, StoreError> {
+        let mark = self.overlay.engine.begin_persist()?;
+        self.persisting.push_back((mark, self.flushed.applied_index));
+        self.persisted()?;
+        Ok(mark)
+    }
+
+    /// How far the engine has come with that.
+    pub fn persisted(&mut self) -> Result<u64, StoreError> {
+        let reached = self.overlay.engine.persisted()?;
+        while let Some((mark, index)) = self.persisting.front()
+            && *mark <= reached
+        {
+            self.persisted_index = *index;
+            self.persisting.pop_front();
+        }
+        Ok(reached)
     }
 
     /// The flushed state, frozen, for reading on any thread.
@@ -181,6 +208,7 @@ impl<K: Kv> Store<K> {
     pub(super) fn reset(&mut self, state: State) {
         self.state = state;
         self.flushed = state;
+        self.persisting.clear();
         self.persisted_index = state.applied_index;
     }
 
