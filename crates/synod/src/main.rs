@@ -20,6 +20,10 @@ use clap::error::ErrorKind;
 
 use failure::Exit;
 
+/// Many small pieces of memory are taken on one thread and given back on another; the system's allocator is slow at that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let command_line = match cli::parse(std::env::args_os().map(|word| word.to_string_lossy().into_owned())) {
         Ok(command_line) => command_line,
