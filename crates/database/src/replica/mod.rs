@@ -134,6 +134,16 @@ impl<K: Kv> Replica<K> {
         self.store.view()
     }
 
+    /// The newest revision of the store.
+    pub fn revision(&self) -> Revision {
+        self.store.revision()
+    }
+
+    /// The store's compacted revision: the oldest that can be read.
+    pub fn compacted(&self) -> Revision {
+        self.store.compacted()
+    }
+
     /// The last entry that was applied.
     pub fn point(&self) -> &SnapshotPoint {
         &self.point

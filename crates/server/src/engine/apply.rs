@@ -45,7 +45,7 @@ pub fn run(mut replicas: Replicas<Engine>, inbox: &Inbox<Job>, shared: &Arc<Shar
             let before = Instant::now();
             replicas.work(now(), job, &mut out);
             if changes && let Some(replica) = replicas.get(GroupId::default()) {
-                shared.publish(replica.view());
+                shared.publish(replica.revision(), replica.compacted());
                 count_apply(before.elapsed(), shared);
             }
             deliver(&mut out, shared);
@@ -58,6 +58,9 @@ pub fn run(mut replicas: Replicas<Engine>, inbox: &Inbox<Job>, shared: &Arc<Shar
             persisting = replica.is_persisting();
             if busy || size_due.is_some() {
                 size_due = shared.note_size(|| replica.size_bytes()).err();
+                if size_due.is_none() {
+                    shared.forget_old_view();
+                }
             }
         }
     }

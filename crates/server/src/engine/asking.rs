@@ -58,7 +58,8 @@ impl MemberBackend {
                 }
             }
         };
-        let (revision, answer) = query::answer(&self.shared.view(), &query);
+        let view = self.shared.view()?;
+        let (revision, answer) = query::answer(&view, &query);
         Ok((revision, answer?))
     }
 
@@ -78,7 +79,7 @@ impl Backend for MemberBackend {
     fn position(&self) -> Position {
         let standing = self.shared.standing();
         Position {
-            revision: self.shared.view().revision(),
+            revision: self.shared.revision(),
             term: standing.term,
             leader: standing.leader.map(|leader| leader.0),
             is_learner: standing.learner,
@@ -203,7 +204,7 @@ impl Backend for MemberBackend {
     }
 
     fn measure(&self, metrics: &Metrics) {
-        metrics.compact_revision.set(self.shared.view().compacted());
+        metrics.compact_revision.set(self.shared.compacted());
         if let Some(transport) = self.transport.upgrade() {
             metrics.observe_peers(self.config.member_id, &transport.counts());
         }

@@ -59,7 +59,7 @@ pub async fn compact_history(backend: MemberBackend, mode: AutoCompaction) {
             }
         };
         let leads = backend.shared.standing().role == raft::Role::Leader;
-        if leads && target > backend.shared.view().compacted() {
+        if leads && target > backend.shared.compacted() {
             match backend.propose(Operation::Compact { revision: target }).await {
                 Ok(_) => tracing::info!(revision = target, "compacted history"),
                 Err(error) => tracing::warn!(revision = target, %error, "history was not compacted"),

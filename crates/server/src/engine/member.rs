@@ -225,6 +225,7 @@ impl Member {
         let options = FjallOptions { cache_bytes: config.cache_bytes, ..FjallOptions::default() };
         let path = directory.join("store");
         let engine = FjallKv::open(&path, options).map_err(|source| StartError::Engine { path, source })?;
+        let views = engine.views();
         let engine = TimedKv::new(engine, metrics.backend_commit_seconds.clone());
         let voters: BTreeSet<NodeId> = config.members.iter().map(|member| NodeId(member.id)).collect();
         let bootstrap = raft::Configuration { voters, ..raft::Configuration::default() };
@@ -240,7 +241,8 @@ impl Member {
 
         let shard = ShardConfig::new(consensus(&config)?);
         let node = Node::new(NodeConfig { me, groups: vec![(group, shard, boot)] });
-        let shared = Arc::new(Shared::new(replica.view(), metrics, runtime.clone()));
+        let shared = Arc::new(Shared::new(views, metrics, runtime.clone()));
+        shared.publish(replica.revision(), replica.compacted());
         let _ = shared.note_size(|| replica.size_bytes());
         let transport = Arc::new(start_transport(&config, home, &shared, runtime)?);
 
@@ -451,7 +453,7 @@ fn start_transport(
 /// The directories that members published.
 fn known_homes(shared: Arc<Shared>) -> Homes {
     Homes::new(move |member| {
-        let published = members_of(&*shared.view()).ok()?;
+        let published = members_of(&*shared.view().ok()?).ok()?;
         published.iter().find(|attributes| attributes.member.0 == member).map(|attributes| attributes.home)
     })
 }

@@ -1,13 +1,13 @@
 //! What the threads and tasks of a member share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use synod_database::{Job, raft};
 use synod_machine::{NodeId, RequestId};
-use synod_storage::kv::Kv;
-use synod_storage::mvcc::View;
+use synod_storage::kv::{FjallViews, Kv};
+use synod_storage::mvcc::{Revision, StoreError, View};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -41,7 +41,13 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Where tasks run.
     pub runtime: Handle,
-    view: RwLock<Arc<StoreView>>,
+    views: FjallViews,
+    /// How often something was published.
+    published: AtomicU64,
+    revision: AtomicI64,
+    compacted: AtomicI64,
+    /// The view that was taken last, and what had been published before that.
+    view: RwLock<Option<(u64, Arc<StoreView>)>>,
     standing: RwLock<Standing>,
     streams: AtomicU64,
     size_bytes: AtomicU64,
@@ -68,7 +74,7 @@ pub struct Standing {
 
 impl Shared {
     /// Shared state around the store as it is at the start.
-    pub fn new(view: StoreView, metrics: Arc<Metrics>, runtime: Handle) -> Shared {
+    pub fn new(views: FjallViews, metrics: Arc<Metrics>, runtime: Handle) -> Shared {
         Shared {
             core: Inbox::default(),
             disk: Inbox::default(),
@@ -76,7 +82,11 @@ impl Shared {
             clients: Clients::default(),
             metrics,
             runtime,
-            view: RwLock::new(Arc::new(view)),
+            views,
+            published: AtomicU64::new(0),
+            revision: AtomicI64::new(0),
+            compacted: AtomicI64::new(0),
+            view: RwLock::default(),
             standing: RwLock::default(),
             streams: AtomicU64::new(0),
             size_bytes: AtomicU64::new(0),
@@ -85,14 +95,51 @@ impl Shared {
         }
     }
 
-    /// The newest published view.
-    pub fn view(&self) -> Arc<StoreView> {
-        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    /// A view that shows all that was published.
+    ///
+    /// Taken when it is wanted, and kept for all who want one before more is published: a view costs little, but what it
+    /// shows is copied before it changes. Without readers nothing is.
+    ///
+    /// # Errors
+    /// When the engine cannot be read.
+    pub fn view(&self) -> Result<Arc<StoreView>, StoreError> {
+        let published = self.published.load(Ordering::Acquire);
+        let is_new = |taken: &&(u64, Arc<StoreView>)| taken.0 >= published;
+        if let Some((_, view)) =
+            self.view.read().unwrap_or_else(PoisonError::into_inner).as_ref().filter(is_new)
+        {
+            return Ok(Arc::clone(view));
+        }
+        let mut taken = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, view)) = taken.as_ref().filter(is_new) {
+            return Ok(Arc::clone(view));
+        }
+        let view = Arc::new(View::of(self.views.snapshot())?);
+        *taken = Some((published, Arc::clone(&view)));
+        Ok(view)
     }
 
-    /// Publishes a view: reads that may go from now on see it.
-    pub fn publish(&self, view: StoreView) {
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    /// Makes known what the store has come to: reads that begin from now on see it.
+    pub fn publish(&self, revision: Revision, compacted: Revision) {
+        self.revision.store(revision, Ordering::Relaxed);
+        self.compacted.store(compacted, Ordering::Relaxed);
+        self.published.fetch_add(1, Ordering::Release);
+    }
+
+    /// Lets go of a view that does not show all any more: it holds on to memory and files.
+    pub fn forget_old_view(&self) {
+        let mut taken = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        taken.take_if(|taken| taken.0 < self.published.load(Ordering::Acquire));
+    }
+
+    /// The newest revision published.
+    pub fn revision(&self) -> Revision {
+        self.revision.load(Ordering::Relaxed)
+    }
+
+    /// The compacted revision: the oldest that can be read.
+    pub fn compacted(&self) -> Revision {
+        self.compacted.load(Ordering::Relaxed)
     }
 
     /// Where the member stands.

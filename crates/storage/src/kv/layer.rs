@@ -32,7 +32,7 @@ impl Layer {
         space: Space,
         span: Span,
         direction: Direction,
-    ) -> impl Iterator<Item = (Bytes, Option<Bytes>)> + use<'_> {
+    ) -> impl Iterator<Item = (Bytes, Option<Bytes>)> + use<> {
         self.spaces[space as usize].scan(span, direction)
     }
 

@@ -17,7 +17,7 @@
 //! when empty: lookups stay logarithmic in the largest size that the tree ever had, which is all that a store whose keys come and
 //! go needs.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -104,8 +104,8 @@ impl<V: Held> Tree<V> {
     }
 
     /// The entries of a span, in order.
-    pub fn scan(&self, span: Span, direction: Direction) -> Scan<'_, V> {
-        Scan { root: &self.root, span, direction, leaf: &[] }
+    pub fn scan(&self, span: Span, direction: Direction) -> Scan<V> {
+        Scan { root: Arc::clone(&self.root), span, direction, leaf: None }
     }
 
     /// Bytes of all keys and values.
@@ -120,49 +120,54 @@ impl<V: Held> Tree<V> {
     }
 }
 
-/// The entries of a span, in order.
-pub struct Scan<'a, V> {
-    root: &'a Node<V>,
+/// The entries of a span, in order. Holds on to what it scans, as a clone of the tree does.
+pub struct Scan<V> {
+    root: Arc<Node<V>>,
     /// What is still to come, apart from `leaf`.
     span: Span,
     direction: Direction,
-    /// What is left of the leaf at hand, within the span.
-    leaf: &'a [Item<Entry<V>>],
+    /// The leaf at hand, and which of its entries are still to come.
+    leaf: Option<(Arc<Node<V>>, Range<usize>)>,
 }
 
-impl<V: Held> Iterator for Scan<'_, V> {
+impl<V: Held> Iterator for Scan<V> {
     type Item = (Bytes, V);
 
     fn next(&mut self) -> Option<(Bytes, V)> {
-        if self.leaf.is_empty() && !self.span.is_empty() {
+        if self.leaf.as_ref().is_none_or(|(_, left)| left.is_empty()) {
             self.next_leaf();
         }
-        let ((_, entry), rest) = match self.direction {
-            Direction::Forward => self.leaf.split_first()?,
-            Direction::Backward => self.leaf.split_last()?,
+        let (leaf, left) = self.leaf.as_mut()?;
+        let index = match self.direction {
+            Direction::Forward => left.next()?,
+            Direction::Backward => left.next_back()?,
         };
-        self.leaf = rest;
+        let entry = leaf.entries()?.at(index);
         Some((entry.0.clone(), entry.1.clone()))
     }
 }
 
-impl<V: Held> Scan<'_, V> {
+impl<V: Held> Scan<V> {
     /// Finds the next leaf with entries of the span, cuts it to the span and the span to what lies beyond it.
     fn next_leaf(&mut self) {
+        self.leaf = None;
+        if self.span.is_empty() {
+            return;
+        }
         let found = match self.direction {
-            Direction::Forward => self.root.leaf_from(&self.span.start),
-            Direction::Backward => self.root.leaf_below(self.span.end.as_deref()),
+            Direction::Forward => Node::leaf_from(&self.root, &self.span.start),
+            Direction::Backward => Node::leaf_below(&self.root, self.span.end.as_deref()),
         };
-        let Some(entries) = found else { return };
+        let Some((leaf, entries)) = found.and_then(|leaf| Some((leaf, leaf.entries()?))) else { return };
         let low = entries.below(&self.span.start, false);
         let high = self.span.end.as_ref().map_or(entries.len(), |end| entries.below(end, false));
         // Forward the leaf may begin beyond the end, backward it may end before the start: nothing is left then.
-        self.leaf = if low < high { &entries.items[low..high] } else { &[] };
-        match (self.direction, self.leaf) {
+        match (self.direction, &entries.items[low..high.max(low)]) {
             (_, []) => self.span.end = Some(self.span.start.clone()),
             (Direction::Forward, [.., (_, last)]) => self.span.start = successor(&last.0),
             (Direction::Backward, [(_, first), ..]) => self.span.end = Some(first.0.clone()),
         }
+        self.leaf = Some((Arc::clone(leaf), low..high));
     }
 }
 
@@ -255,26 +260,33 @@ impl<V: Held> Node<V> {
         }
     }
 
-    /// The first leaf with an entry at or after `start`. Only the root can be empty, so at most two children a level are looked at.
-    fn leaf_from(&self, start: &[u8]) -> Option<&Row<Entry<V>>> {
+    fn entries(&self) -> Option<&Row<Entry<V>>> {
         match &self.items {
-            Items::Leaf(entries) => (entries.below(start, false) < entries.len()).then_some(entries),
+            Items::Leaf(entries) => Some(entries),
+            Items::Branch(_) => None,
+        }
+    }
+
+    /// The first leaf with an entry at or after `start`. Only the root can be empty, so at most two children a level are looked at.
+    fn leaf_from<'n>(node: &'n Arc<Self>, start: &[u8]) -> Option<&'n Arc<Self>> {
+        match &node.items {
+            Items::Leaf(entries) => (entries.below(start, false) < entries.len()).then_some(node),
             Items::Branch(children) => children.items[children.child_of(start)..]
                 .iter()
-                .find_map(|(_, child)| child.leaf_from(start)),
+                .find_map(|(_, child)| Self::leaf_from(child, start)),
         }
     }
 
     /// The last leaf with an entry below `end`.
-    fn leaf_below(&self, end: Option<&[u8]>) -> Option<&Row<Entry<V>>> {
-        match &self.items {
+    fn leaf_below<'n>(node: &'n Arc<Self>, end: Option<&[u8]>) -> Option<&'n Arc<Self>> {
+        match &node.items {
             Items::Leaf(entries) => {
                 let below = end.map_or(entries.len(), |end| entries.below(end, false));
-                (below > 0).then_some(entries)
+                (below > 0).then_some(node)
             }
             Items::Branch(children) => {
                 let last = end.map_or(children.len() - 1, |end| children.child_of(end));
-                children.items[..=last].iter().rev().find_map(|(_, child)| child.leaf_below(end))
+                children.items[..=last].iter().rev().find_map(|(_, child)| Self::leaf_below(child, end))
             }
         }
     }

@@ -7,6 +7,7 @@ use super::{
     execute::{attached_keys, read_only_txn},
     range::{Window, range},
     record::{State, damaged, decode_ttl, lease_key, meta_key, split_lease_key},
+    store::load_state,
 };
 use crate::kv::{Direction, Reader, Space, Span};
 
@@ -20,6 +21,12 @@ pub struct View<S> {
 impl<S: Reader> View<S> {
     pub(super) fn new(snapshot: S, state: State) -> Self {
         Self { snapshot, state }
+    }
+
+    /// What the store was after the last flush that a snapshot of its engine shows.
+    pub fn of(snapshot: S) -> Result<Self, StoreError> {
+        let state = load_state(&snapshot)?;
+        Ok(Self { snapshot, state })
     }
 
     /// Index of the last operation that it shows.

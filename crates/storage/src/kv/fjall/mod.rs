@@ -10,7 +10,9 @@
 //! flushing   the layer before it, frozen; a thread of its own writes it to disk as one sorted run
 //! base       fjall: sorted tables, merged in the background
 //! ```
-//! A layer is a persistent tree, so a snapshot of the engine is a few counters. Reads look at `recent`, `flushing`, `base` in
+//! A layer is a persistent tree, so a snapshot of the engine is a few counters; but what a snapshot shares is copied before it
+//! changes. So nobody takes one after every batch: readers on other threads take theirs when they want one ([`FjallViews`]), and a writer
+//! whom nobody reads copies nothing. Reads look at `recent`, `flushing`, `base` in
 //! this order. When `recent` has grown to [`FjallOptions::layer_bytes`], or a persist is asked for, it is frozen and a new one
 //! begun. A key that was written often in between goes to disk once. fjall's journal and memtables are not used:
 //! a run becomes tables directly, which are synced, and then one version of the tree that names them all.
@@ -54,7 +56,7 @@ mod pointer;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use bytes::Bytes;
@@ -94,10 +96,35 @@ pub struct FjallKv {
     directory: PathBuf,
     options: FjallOptions,
     flusher: Flusher,
-    view: FjallSnapshot,
+    views: FjallViews,
     /// Number of the newest generation, live or staged.
     newest: u64,
     batches: Batches,
+}
+
+/// What an engine shows at any moment, for readers on other threads.
+#[derive(Clone)]
+pub struct FjallViews {
+    now: Arc<RwLock<FjallSnapshot>>,
+}
+
+impl FjallViews {
+    fn new(view: FjallSnapshot) -> Self {
+        Self { now: Arc::new(RwLock::new(view)) }
+    }
+
+    /// What the engine shows now, for ever: whole batches. While it is kept, the next changes of what it shows are made on copies.
+    pub fn snapshot(&self) -> FjallSnapshot {
+        self.read().clone()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, FjallSnapshot> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut FjallSnapshot) -> T) -> T {
+        change(&mut self.now.write().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Counted since the engine was opened.
@@ -150,49 +177,70 @@ impl FjallKv {
             directory: directory.to_owned(),
             options,
             flusher: Flusher::start(Arc::clone(&live))?,
-            view: FjallSnapshot::of(&live),
+            views: FjallViews::new(FjallSnapshot::of(&live)),
             newest,
             batches: Batches::default(),
         })
     }
 
+    /// What it shows, for readers on other threads.
+    pub fn views(&self) -> FjallViews {
+        self.views.clone()
+    }
+
     /// Takes over what has been written to disk, and freezes what is due.
     fn advance(&mut self) -> Result<(), KvError> {
-        if self.view.flushing.is_some()
+        if self.is_flushing()
             && let Some(base) = self.flusher.poll()?
         {
             self.flushed(base);
         }
         let due =
-            self.batches.wanted > self.batches.frozen || self.view.recent.bytes() >= self.options.layer_bytes;
-        if due && self.view.flushing.is_none() { self.freeze() } else { Ok(()) }
+            self.batches.wanted > self.batches.frozen || self.recent_bytes() >= self.options.layer_bytes;
+        if due && !self.is_flushing() { self.freeze() } else { Ok(()) }
     }
 
     fn freeze(&mut self) -> Result<(), KvError> {
-        debug_assert!(self.view.flushing.is_none(), "one layer is written at a time");
+        debug_assert!(!self.is_flushing(), "one layer is written at a time");
         self.batches.frozen = self.batches.written;
-        if self.view.recent.is_empty() {
-            self.batches.durable = self.batches.frozen;
-            return Ok(());
+        let frozen = self.views.change(|view| {
+            if !view.recent.is_empty() {
+                view.flushing = Some(std::mem::take(&mut view.recent));
+            }
+            view.flushing.clone()
+        });
+        match frozen {
+            Some(layer) => self.flusher.flush(layer),
+            None => {
+                self.batches.durable = self.batches.frozen;
+                Ok(())
+            }
         }
-        let layer = std::mem::take(&mut self.view.recent);
-        self.flusher.flush(layer.clone())?;
-        self.view.flushing = Some(layer);
-        Ok(())
     }
 
     fn flushed(&mut self, base: Arc<Base>) {
-        self.view.base = base;
-        self.view.flushing = None;
+        // Dropped outside of the lock: a layer is many small pieces of memory.
+        let _written = self.views.change(|view| {
+            view.base = base;
+            view.flushing.take()
+        });
         self.batches.durable = self.batches.frozen;
     }
 
     fn wait(&mut self) -> Result<(), KvError> {
-        if self.view.flushing.is_some() {
+        if self.is_flushing() {
             let base = self.flusher.wait()?;
             self.flushed(base);
         }
         Ok(())
+    }
+
+    fn is_flushing(&self) -> bool {
+        self.views.read().flushing.is_some()
+    }
+
+    fn recent_bytes(&self) -> u64 {
+        self.views.read().recent.bytes()
     }
 }
 
@@ -201,16 +249,16 @@ impl Kv for FjallKv {
     type Staging = FjallStaging;
 
     fn write(&mut self, batch: Batch) -> Result<(), KvError> {
-        self.view.recent.apply(batch);
+        self.views.change(|view| view.recent.apply(batch));
         self.batches.written += 1;
-        if self.view.recent.bytes() >= LAYERS_MAX * self.options.layer_bytes {
+        if self.recent_bytes() >= LAYERS_MAX * self.options.layer_bytes {
             self.wait()?;
         }
         self.advance()
     }
 
     fn snapshot(&self) -> FjallSnapshot {
-        self.view.clone()
+        self.views.snapshot()
     }
 
     fn persist(&mut self) -> Result<(), KvError> {
@@ -244,22 +292,24 @@ impl Kv for FjallKv {
         sync_directory(&self.directory)?;
         point_to(&self.directory, staged.number)?;
         staged.generation.retire(false);
-        self.view.base.generation().retire(true);
-        (self.flusher, self.view) = (flusher, staged.view);
+        self.views.read().base.generation().retire(true);
+        self.flusher = flusher;
+        let _former = self.views.change(|view| std::mem::replace(view, staged.view));
         let written = self.batches.written;
         self.batches = Batches { written, frozen: written, durable: written, wanted: written };
         Ok(())
     }
 
     fn size_bytes(&self) -> u64 {
-        let flushing = self.view.flushing.as_ref().map_or(0, Layer::bytes);
-        self.view.base.generation().disk_bytes() + flushing + self.view.recent.bytes()
+        let view = self.views.read();
+        let flushing = view.flushing.as_ref().map_or(0, Layer::bytes);
+        view.base.generation().disk_bytes() + flushing + view.recent.bytes()
     }
 }
 
 impl Reader for FjallKv {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, KvError> {
-        self.view.get(space, key)
+        self.views.read().get(space, key)
     }
 
     fn scan(
@@ -268,7 +318,7 @@ impl Reader for FjallKv {
         span: Span,
         direction: Direction,
     ) -> impl Iterator<Item = Result<Entry, KvError>> {
-        self.view.scan(space, span, direction)
+        self.views.read().entries(space, span, direction)
     }
 }
 
@@ -283,6 +333,20 @@ pub struct FjallSnapshot {
 impl FjallSnapshot {
     fn of(generation: &Arc<Generation>) -> Self {
         Self { recent: Layer::default(), flushing: None, base: Base::of(generation) }
+    }
+
+    /// Holds on to what it reads, so it is free of `self`.
+    fn entries(
+        &self,
+        space: Space,
+        span: Span,
+        direction: Direction,
+    ) -> impl Iterator<Item = Result<Entry, KvError>> + use<> {
+        let base = self.base.scan(space, &span, direction);
+        let changes = |layer: &Layer| layer.changes(space, span.clone(), direction);
+        let flushing = self.flushing.as_ref().map(changes).into_iter().flatten();
+        let recent = changes(&self.recent);
+        merged(merged(base, flushing, direction), recent, direction)
     }
 }
 
@@ -304,12 +368,7 @@ impl Reader for FjallSnapshot {
         span: Span,
         direction: Direction,
     ) -> impl Iterator<Item = Result<Entry, KvError>> {
-        let base = self.base.scan(space, &span, direction);
-        let flushing = self.flushing.iter().flat_map({
-            let span = span.clone();
-            move |layer| layer.changes(space, span.clone(), direction)
-        });
-        merged(merged(base, flushing, direction), self.recent.changes(space, span, direction), direction)
+        self.entries(space, span, direction)
     }
 }
 
@@ -419,7 +478,7 @@ mod tests {
             let value = Bytes::copy_from_slice(&number.to_be_bytes());
             // Every other key is written and removed again, most often in another layer.
             batch.push(Space::Current, format!("{:05}", number % 5_000).into(), Some(value.clone()));
-            batch.push(Space::Log, value, (number % 2 == 0).then(Bytes::new));
+            batch.push(Space::Log, value, (number.is_multiple_of(2)).then(Bytes::new));
             if let Some(earlier) = number.checked_sub(1_000) {
                 batch.push(Space::Log, Bytes::copy_from_slice(&earlier.to_be_bytes()), None);
             }
