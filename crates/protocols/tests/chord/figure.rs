@@ -54,7 +54,11 @@ impl goldenscript::Runner for Script {
             }
             "crash" => self.world.crash(NodeId(number(&mut args)?)),
             "pass" => self.world.run(Duration::from_millis(number(&mut args)?), |_| ()),
-            "ideal" => writeln!(out, "{}", members(&self.world).ideal().err().unwrap_or("yes".into()))?,
+            "ideal" => writeln!(
+                out,
+                "{}",
+                members(&self.world).ideal().map_or_else(|disorder| disorder.sentence, |()| "yes".into())
+            )?,
             other => return Err(format!("no such command: {other}").into()),
         }
         args.reject_next()?;

@@ -18,13 +18,13 @@ fn ms(millis: u64) -> Duration {
 fn check(world: &World<Chord>) {
     let members = members(world);
     for verdict in [members.one_live_successor(), members.ordered_lists(), members.one_ordered_ring()] {
-        if let Err(sentence) = verdict {
-            panic!("at {:?}: {sentence}", world.now);
+        if let Err(disorder) = verdict {
+            panic!("at {:?}: {disorder}", world.now);
         }
     }
 }
 
-fn settle(world: &mut World<Chord>, count: usize) -> Result<(), String> {
+fn settle(world: &mut World<Chord>, count: usize) -> Result<(), invariants::Disorder> {
     for _ in 0..100 {
         let members = members(world);
         if members.len() == count && members.ideal().is_ok() && members.every_key_owned().is_ok() {
@@ -63,7 +63,7 @@ fn a_ring_forms_and_stays_whatever_joins_leaves_and_crashes() {
                 world.run(ms(600), check);
             }
         }
-        settle(&mut world, up.len()).unwrap_or_else(|sentence| panic!("seed {seed}: {sentence}"));
+        settle(&mut world, up.len()).unwrap_or_else(|disorder| panic!("seed {seed}: {disorder}"));
         members(&world).sufficient_principals().expect("an ideal ring skips nobody");
     }
     assert!(crashes > 40 && joins > 400, "{crashes} crashes, {joins} joins");
@@ -159,7 +159,7 @@ fn churn(seed: u64, flaws: Flaws) -> Expected {
         expected.judge(&world);
     }
     if flaws == Flaws::default() {
-        settle(&mut world, up.len()).unwrap_or_else(|sentence| panic!("seed {seed}: {sentence}"));
+        settle(&mut world, up.len()).unwrap_or_else(|disorder| panic!("seed {seed}: {disorder}"));
         expected.judge(&world);
     }
     expected
@@ -190,13 +190,13 @@ fn the_published_join_loses_the_ring() {
         join(&mut world, 80, BITS, 3, &[10], flaws);
         world.run(ms(random.below(60)), |_| ());
         world.crash(NodeId(110));
-        let mut sentence = None;
+        let mut disorder = None;
         world.run(ms(2_000), |world| {
-            sentence = sentence.take().or(members(world).one_live_successor().err());
+            disorder = disorder.take().or(members(world).one_live_successor().err());
         });
-        sentence
+        disorder
     });
-    assert!(found.expect("within sixty runs").contains("expected a live successor of n80@80"));
+    assert!(found.expect("within sixty runs").sentence.contains("expected a live successor of n80@80"));
 }
 
 #[test]
@@ -254,9 +254,9 @@ fn two_nodes_that_join_one_range_at_once_share_it() {
             join(&mut world, id, BITS, 3, &[10, 210], Flaws::default());
         }
         world.run(ms(600), |world| {
-            members(world).one_owner().unwrap_or_else(|sentence| panic!("seed {seed}: {sentence}"));
+            members(world).one_owner().unwrap_or_else(|disorder| panic!("seed {seed}: {disorder}"));
         });
-        settle(&mut world, 7).unwrap_or_else(|sentence| panic!("seed {seed}: {sentence}"));
+        settle(&mut world, 7).unwrap_or_else(|disorder| panic!("seed {seed}: {disorder}"));
     }
 }
 

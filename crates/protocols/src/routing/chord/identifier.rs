@@ -17,12 +17,18 @@ impl fmt::Display for Identifier {
 }
 
 /// A node with its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer {
     /// Where it is on the ring.
     pub id: Identifier,
     /// Where messages to it go.
     pub node: NodeId,
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for Peer {

@@ -1,4 +1,4 @@
-//! Zave's invariants, and what follows from them, over all members at one moment. Each function gives a sentence where it does not hold.
+//! Zave's invariants, and what follows from them, over all members at one moment. Where one does not hold, its function says which members show it, in a sentence.
 //!
 //! The identifiers of a node's *extended list* are its own followed by its successors'. Only nodes that are up and members are handed in: a name in a list that is not among
 //! them is dead.
@@ -7,10 +7,32 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use synod_machine::NodeId;
 
 use super::{Chord, Identifier, Peer};
+
+/// What does not hold, and the members whose tables show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disorder {
+    /// These members.
+    pub nodes: Vec<NodeId>,
+    /// What was expected, and what was found.
+    pub sentence: String,
+}
+
+impl Disorder {
+    fn at<'p>(peers: impl IntoIterator<Item = &'p Peer>, sentence: String) -> Self {
+        Disorder { nodes: peers.into_iter().map(|peer| peer.node).collect(), sentence }
+    }
+}
+
+impl fmt::Display for Disorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
 
 /// The members at one moment.
 #[derive(Clone, Debug)]
@@ -55,12 +77,14 @@ impl<'a> Members<'a> {
     }
 
     /// *OneLiveSuccessor* (Zave, section 5): every member has a live successor in its list.
-    pub fn one_live_successor(&self) -> Result<(), String> {
+    pub fn one_live_successor(&self) -> Result<(), Disorder> {
         match self.each().find(|chord| self.best_successor(chord).is_none()) {
             None => Ok(()),
             Some(chord) => {
                 let (me, list) = (chord.me(), &chord.table().successors);
-                Err(format!("expected a live successor of {me}, found nobody of {} alive", names(list)))
+                let sentence =
+                    format!("expected a live successor of {me}, found nobody of {} alive", names(list));
+                Err(Disorder::at([&me].into_iter().chain(list), sentence))
             }
         }
     }
@@ -79,27 +103,27 @@ impl<'a> Members<'a> {
     }
 
     /// *SufficientPrincipals*: at least `successors + 1` of them, or all members where there are fewer.
-    pub fn sufficient_principals(&self) -> Result<(), String> {
+    pub fn sufficient_principals(&self) -> Result<(), Disorder> {
         let Some(kept) = self.each().map(|chord| chord.config().successors).max() else { return Ok(()) };
         let (principals, least) = (self.principals(), (kept + 1).min(self.len()));
         if principals.len() >= least {
             return Ok(());
         }
-        Err(format!("expected {least} principals among {} members, found {}", self.len(), names(&principals)))
+        let found = names(&principals);
+        let sentence = format!("expected {least} principals among {} members, found {found}", self.len());
+        Err(Disorder::at(&principals, sentence))
     }
 
     /// *NoDuplicates* and *OrderedSuccessorLists*: an extended list goes round the ring once, without a name twice.
-    pub fn ordered_lists(&self) -> Result<(), String> {
+    pub fn ordered_lists(&self) -> Result<(), Disorder> {
         for chord in self.each() {
             let (ring, list) = (chord.config().ring, extended(chord));
             let alone = list.len() == 2 && list[0] == list[1];
             let places: Vec<u64> = list.iter().map(|peer| ring.distance(chord.me().id, peer.id)).collect();
             if !alone && places.windows(2).any(|pair| pair[0] >= pair[1]) {
-                return Err(format!(
-                    "expected the list of {} in the order of the ring, found {}",
-                    chord.me(),
-                    names(&list[1..])
-                ));
+                let (me, found) = (chord.me(), names(&list[1..]));
+                let sentence = format!("expected the list of {me} in the order of the ring, found {found}");
+                return Err(Disorder::at(&list, sentence));
             }
         }
         Ok(())
@@ -107,34 +131,35 @@ impl<'a> Members<'a> {
 
     /// *AtLeastOneRing*, *AtMostOneRing*, *OrderedRing* and *ConnectedAppendages* (Zave 2012, section 3): along first live successors all members come to the same cycle, which is
     /// in the order of identifiers and goes round once.
-    pub fn one_ordered_ring(&self) -> Result<(), String> {
+    pub fn one_ordered_ring(&self) -> Result<(), Disorder> {
         let mut rings: BTreeSet<Vec<Peer>> = BTreeSet::new();
         for chord in self.each() {
             rings.insert(self.ring_from(chord)?);
         }
         if rings.len() > 1 {
-            let rings: Vec<String> = rings.iter().map(|ring| names(ring)).collect();
-            return Err(format!("expected one ring, found {}: {}", rings.len(), rings.join(" and ")));
+            let told: Vec<String> = rings.iter().map(|ring| names(ring)).collect();
+            let sentence = format!("expected one ring, found {}: {}", told.len(), told.join(" and "));
+            return Err(Disorder::at(rings.iter().flatten(), sentence));
         }
         let Some(cycle) = rings.first() else { return Ok(()) };
         // Beginning at the smallest identifier, an ordered cycle only goes up.
         if cycle.windows(2).any(|pair| pair[0].id >= pair[1].id) {
-            return Err(format!("expected a ring in the order of identifiers, found {}", names(cycle)));
+            let sentence = format!("expected a ring in the order of identifiers, found {}", names(cycle));
+            return Err(Disorder::at(cycle, sentence));
         }
         Ok(())
     }
 
     /// The cycle at which a walk from there ends, beginning at its smallest identifier.
-    fn ring_from(&self, chord: &Chord) -> Result<Vec<Peer>, String> {
+    fn ring_from(&self, chord: &Chord) -> Result<Vec<Peer>, Disorder> {
         let mut walk: Vec<Peer> = Vec::from([chord.me()]);
         loop {
             let last = walk[walk.len() - 1];
             let at = self.members.get(&last.node).and_then(|chord| self.best_successor(chord));
             let Some(next) = at else {
-                return Err(format!(
-                    "expected a way round the ring from {}, found it ends at {last}",
-                    chord.me()
-                ));
+                let me = chord.me();
+                let sentence = format!("expected a way round the ring from {me}, found it ends at {last}");
+                return Err(Disorder::at(&walk, sentence));
             };
             if let Some(begin) = walk.iter().position(|peer| *peer == next) {
                 let mut cycle = walk.split_off(begin);
@@ -147,7 +172,7 @@ impl<'a> Members<'a> {
     }
 
     /// The *ideal* ring, which stabilization comes to when joins and failures pause: exact predecessors, and lists of exactly the next members.
-    pub fn ideal(&self) -> Result<(), String> {
+    pub fn ideal(&self) -> Result<(), Disorder> {
         let mut all: Vec<Peer> = self.each().map(Chord::me).collect();
         all.sort();
         for (index, me) in all.iter().enumerate() {
@@ -158,21 +183,24 @@ impl<'a> Members<'a> {
                 expected.push(*me);
             }
             if chord.table().successors != expected {
-                let found = names(&chord.table().successors);
-                return Err(format!("expected {me} to be followed by {}, found {found}", names(&expected)));
+                let (expected, found) = (names(&expected), names(&chord.table().successors));
+                return Err(Disorder::at(
+                    [me],
+                    format!("expected {me} to be followed by {expected}, found {found}"),
+                ));
             }
             let before = all[(index + all.len() - 1) % all.len()];
             if chord.table().predecessor != Some(before) {
                 let found =
                     chord.table().predecessor.map_or(String::from("nobody"), |peer| format!("{peer}"));
-                return Err(format!("expected {before} before {me}, found {found}"));
+                return Err(Disorder::at([me], format!("expected {before} before {me}, found {found}")));
             }
         }
         Ok(())
     }
 
     /// While nobody crashes: no key is served by two nodes.
-    pub fn one_owner(&self) -> Result<(), String> {
+    pub fn one_owner(&self) -> Result<(), Disorder> {
         let ranges: Vec<(&Chord, _)> =
             self.each().filter_map(|chord| Some((chord, chord.owned_after()?))).collect();
         for (chord, after) in &ranges {
@@ -181,26 +209,25 @@ impl<'a> Members<'a> {
                 |other: &&(&Chord, _)| other.0.me() != me && ring.between(*after, other.0.me().id, me.id);
             if let Some((other, _)) = ranges.iter().find(inside) {
                 let other = other.me();
-                return Err(format!(
-                    "expected one owner of key {}, found {other} and {me}, which serves all after {after}",
-                    other.id
-                ));
+                let key = other.id;
+                let sentence = format!(
+                    "expected one owner of key {key}, found {other} and {me}, which serves all after {after}"
+                );
+                return Err(Disorder::at([&other, &me], sentence));
             }
         }
         Ok(())
     }
 
     /// When the ring has settled: every key has an owner, since each serves what follows its predecessor.
-    pub fn every_key_owned(&self) -> Result<(), String> {
+    pub fn every_key_owned(&self) -> Result<(), Disorder> {
         for chord in self.each() {
             let expected = chord.table().predecessor.map(|peer| peer.id);
             if chord.owned_after() != expected {
-                let found = chord.owned_after().map(|id| id.0);
-                return Err(format!(
-                    "expected {} to serve all after {:?}, found {found:?}",
-                    chord.me(),
-                    expected.map(|id| id.0)
-                ));
+                let (me, found) = (chord.me(), chord.owned_after().map(|id| id.0));
+                let expected = expected.map(|id| id.0);
+                let sentence = format!("expected {me} to serve all after {expected:?}, found {found:?}");
+                return Err(Disorder::at([&me], sentence));
             }
         }
         Ok(())

@@ -92,6 +92,7 @@ mod lookup;
 mod maintain;
 mod operations;
 mod table;
+mod telling;
 mod types;
 
 use alloc::collections::BTreeMap;

@@ -12,7 +12,7 @@ use super::{Advice, Identifier, Peer};
 pub struct Call(pub u64);
 
 /// What nodes send each other.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Message {
     /// A question, answered under its number.
     Ask {

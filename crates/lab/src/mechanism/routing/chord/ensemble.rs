@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_machine::{Effect, Mono, NodeId, RequestId};
-use synod_protocols::routing::chord::invariants::Members;
+use synod_protocols::routing::chord::invariants::{Disorder, Members};
 use synod_protocols::routing::chord::{
     Chord, Command, Config, Event, Flaws, Found, Identifier, Manner, Message, Peer, Question, Reply, Ring,
     Standing,
@@ -196,12 +196,13 @@ fn judged(
     all: &Dwellers,
     nodes: &Nodes<'_, Dwellers>,
     property: &'static str,
-    holds: fn(&Members<'_>) -> Result<(), String>,
+    holds: fn(&Members<'_>) -> Result<(), Disorder>,
 ) -> Result<(), Violation> {
     if !all.unfounded.is_empty() {
         return Ok(());
     }
-    holds(&Dwellers::members(nodes)).map_err(|sentence| Violation::new(property, [], sentence))
+    holds(&Dwellers::members(nodes))
+        .map_err(|Disorder { nodes, sentence }| Violation::new(property, nodes, sentence))
 }
 
 impl Ensemble for Dwellers {
