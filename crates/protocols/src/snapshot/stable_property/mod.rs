@@ -29,6 +29,40 @@
 //! # What is left out
 //!
 //! Cheaper algorithms for termination alone (Dijkstra and Scholten 1980, Mattern's counters 1987): they count messages instead of recording states.
+//!
+//! # Example
+//!
+//! Two nodes without anything to do; n1 takes a snapshot and sees that.
+//!
+//! ```
+//! use std::{collections::VecDeque, time::Duration};
+//! use synod_machine::*;
+//! use synod_protocols::snapshot::chandy_lamport::Topology;
+//! use synod_protocols::snapshot::stable_property::{Detector, Event, Termination, Timer};
+//! use synod_protocols::snapshot::transfers::{Setting, Transfers};
+//!
+//! let (one, two) = (NodeId(1), NodeId(2));
+//! let node = |me, peer| {
+//!     let pace = Duration::ZERO..=Duration::ZERO;
+//!     let idle = Setting { peers: vec![peer], balance: 10, tasks: vec![], pace, logged_one_in: 0 };
+//!     Detector::new(me, Topology::complete(me, [one, two]), Transfers::new(idle), Termination)
+//! };
+//! let mut nodes = [node(one, two).watching(Duration::from_secs(1)), node(two, one)];
+//! let mut inputs = VecDeque::from([(one, Input::Fire(Timer::Snapshot))]);
+//! let mut detected = None;
+//! while let Some((me, input)) = inputs.pop_front() {
+//!     let mut buffer = Buffer::new(First, Ticket(1));
+//!     nodes[me.0 as usize - 1].step(&Context::at(me, Mono::ZERO), input, &mut buffer.effects());
+//!     for effect in buffer.effects {
+//!         match effect {
+//!             Effect::Send { to, message, .. } => inputs.push_back((to, Input::Receive { from: me, message })),
+//!             Effect::Emit(Event::Detected(snapshot)) => detected = Some(snapshot.to_string()),
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//! assert_eq!(detected.as_deref(), Some("n1/1"));
+//! ```
 
 use core::time::Duration;
 
