@@ -11,8 +11,9 @@ mod view;
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
-use synod_machine::{Machine, Never, NodeId, RequestId};
+use synod_machine::{Machine, NodeId, RequestId};
 
 use super::{End, Explore, Footprint, Model, Orbit, Path, Property, Report};
 pub use actions::{Action, What};
@@ -23,7 +24,7 @@ pub use state::State;
 use symmetry::Symmetry;
 pub use view::View;
 
-/// A machine that can be explored: a value that can be copied and hashed. It has no jobs, for a worker is not part of a small world.
+/// A machine that can be explored: a value that can be copied and hashed. Its worker is as slow as a worker may be: jobs are taken, and never done.
 pub trait Explorable:
     Machine<
         Message: Send + Sync,
@@ -32,7 +33,6 @@ pub trait Explorable:
         Reply: Send + Sync,
         Event: Send + Sync,
         Write: Send + Sync,
-        Job = Never,
     > + Clone
     + Hash
     + Send
@@ -49,7 +49,6 @@ impl<M> Explorable for M where
             Reply: Send + Sync,
             Event: Send + Sync,
             Write: Send + Sync,
-            Job = Never,
         > + Clone
         + Hash
         + Send
@@ -156,6 +155,7 @@ pub struct SmallWorld<M: Explorable, H: Remembers = ()> {
     fifo: bool,
     timers_wait: bool,
     synchronous_disk: bool,
+    clock_step: Duration,
     remembers: H,
     observe: Option<Observe<M, H>>,
     within: Option<Within<M, H>>,
@@ -199,6 +199,7 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
             fifo: M::NEEDS.fifo,
             timers_wait: M::NEEDS.bounded_delay,
             synchronous_disk: false,
+            clock_step: Duration::ZERO,
             remembers: memory,
             observe: (size_of::<H>() > 0).then(|| Box::new(observe) as Observe<M, H>),
             within: None,
@@ -261,6 +262,13 @@ impl<M: Explorable, H: Remembers> SmallWorld<M, H> {
     /// their writes this hides little and saves many states.
     pub fn synchronous_disk(mut self) -> Self {
         self.synchronous_disk = true;
+        self
+    }
+
+    /// Each timer that fires takes its node's clock on by so much; otherwise clocks stand still. For machines that look at the time when a timer fires, to see
+    /// whether it is one that counts. Clocks of different nodes have nothing to do with each other.
+    pub fn clock_step(mut self, step: Duration) -> Self {
+        self.clock_step = step;
         self
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use synod_machine::{
-    Buffer, Context, Effect, Fate, Input, Loss, Machine, Mono, NodeId, Record, RequestId, SendId, Ticket,
+    Buffer, Context, Effect, Fate, Input, Loss, Machine, NodeId, Record, RequestId, SendId, Ticket,
 };
 
 use super::budgets::spend;
@@ -113,6 +113,7 @@ impl<M: Explorable, H: Remembers, W: Watch<M>> Performance<'_, M, H, W> {
             What::Fire(timer) => {
                 spend(&mut self.state.left.timeouts);
                 let timer = node.timers.remove(timer);
+                node.now = node.now + self.world.clock_step;
                 self.step(place, &mut node, Input::Fire(timer), None);
             }
             What::Sync(count) => self.sync(place, &mut node, count),
@@ -241,7 +242,7 @@ impl<M: Explorable, H: Remembers, W: Watch<M>> Performance<'_, M, H, W> {
         let kept = W::LOOKS.then(|| input.clone());
         self.script.entropy = Entropy { node: id.0, drawn: node.drawn };
         let mut buffer = Buffer::new(&mut *self.script, node.next);
-        let cx = Context::at(id, Mono::ZERO);
+        let cx = Context::at(id, node.now);
         let outcome = caught(|| machine.step(&cx, input, &mut buffer.effects()));
         node.next = buffer.next_ticket();
         let effects = std::mem::take(&mut buffer.effects);
@@ -249,7 +250,7 @@ impl<M: Explorable, H: Remembers, W: Watch<M>> Performance<'_, M, H, W> {
         if let Some(input) = kept {
             let (number, first_send) = (self.watch.next_record(), SendId(self.state.sends));
             let effects = effects.clone();
-            let record = Record { number, node: id, time: Mono::ZERO, cause, input, effects, first_send };
+            let record = Record { number, node: id, time: node.now, cause, input, effects, first_send };
             self.watch.record(record, machine);
         }
         if let Err(message) = outcome {
@@ -288,8 +289,8 @@ impl<M: Explorable, H: Remembers, W: Watch<M>> Performance<'_, M, H, W> {
                 None => node.forget(before),
                 Some((last, _)) => node.forgetting.push((*last, before)),
             },
-            Effect::Work(job) => match job {},
-            Effect::Note { .. } => {}
+            // A worker may take for ever.
+            Effect::Work(_) | Effect::Note { .. } => {}
         }
     }
 

@@ -6,7 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use synod_machine::{Machine, NodeId, RequestId, SendId, Ticket};
+use synod_machine::{Machine, Mono, NodeId, RequestId, SendId, Ticket};
 
 use super::super::{FastHasher, fingerprint};
 use super::symmetry::Symmetry;
@@ -115,6 +115,8 @@ pub(super) struct Node<M: Machine> {
     pub(super) answered: bool,
     /// How much entropy was drawn.
     pub(super) drawn: u64,
+    /// What its clock shows.
+    pub(super) now: Mono,
     pub(super) hash: u64,
     /// Under each of the names that the world's nodes may have.
     pub(super) renamed: Box<[u64]>,
@@ -158,6 +160,7 @@ impl<M: Machine + Clone> Clone for Node<M> {
             asked: self.asked,
             answered: self.answered,
             drawn: self.drawn,
+            now: self.now,
             hash: self.hash,
             renamed: Box::default(),
         }
@@ -178,6 +181,7 @@ impl<M: Explorable> Node<M> {
             asked: 0,
             answered: true,
             drawn: 0,
+            now: Mono::ZERO,
             hash: 0,
             renamed: Box::default(),
         }
@@ -196,7 +200,7 @@ impl<M: Explorable> Node<M> {
         self.unsynced.hash(&mut hasher);
         self.held.hash(&mut hasher);
         self.forgetting.hash(&mut hasher);
-        (self.next, self.asked, self.answered, self.drawn).hash(&mut hasher);
+        (self.next, self.asked, self.answered, self.drawn, self.now).hash(&mut hasher);
         self.hash = hasher.finish();
     }
 

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde_json::{Value, json};
 use synod_lab::entry::{Entry, Exploration, Settings};
 use synod_lab::report::exploration;
-use synod_lab::suggest;
+use synod_lab::{catalogue, suggest};
 use synod_sim::explore::{Explore, Report, Verdict};
 
 use super::progress::Progress;
@@ -104,8 +104,13 @@ fn chosen(entry: &'static dyn Entry, arguments: &Arguments) -> Result<Vec<&'stat
     let all = entry.about().explorations;
     if all.is_empty() {
         let name = entry.name();
-        let why = "its states are too many, or nobody has described a small world of it yet";
-        return Err(Failure::usage(format!("{name} has no small world: {why}")));
+        let hunt = "`synod lab hunt` looks at some of its runs";
+        let small = catalogue::ENTRIES.iter().filter(|entry| !entry.about().explorations.is_empty());
+        let small: Vec<&str> = small.map(|entry| entry.name()).collect();
+        return Err(Failure::usage(format!(
+            "{name} has no small world: {hunt}. What can be seen in full: {}",
+            small.join(", ")
+        )));
     }
     match &arguments.world {
         None => Ok(all.iter().filter(|world| world.violates.is_none()).collect()),

@@ -10,6 +10,7 @@ use crate::entry::{About, Cost, Family, Figure, Mechanism, Origin, Parameter, Pr
 
 mod clockwork;
 mod elections;
+mod explore;
 mod group;
 
 pub use group::Group;
@@ -315,7 +316,7 @@ static ABOUT: About = About {
             ..PLANTED
         },
     ],
-    explorations: &[],
+    explorations: &explore::EXPLORATIONS,
     experiments: &[elections::SPLIT_VOTE, elections::WAN, elections::LAN, elections::STEADY],
     must_exercise: &["client.proposed", "raft.committed", "raft.reads served", "note.raft.election"],
 };

@@ -14,6 +14,8 @@ use crate::entry::{
     Tolerance, Value, Weakness,
 };
 
+mod explore;
+
 /// The process that grants turns.
 const COORDINATOR: NodeId = NodeId(1);
 
@@ -141,6 +143,7 @@ static ABOUT: About = About {
             },
         },
     ],
+    explorations: &explore::EXPLORATIONS,
     experiments: &[Experiment {
         name: "central-cost",
         sentence: "Messages an entry and entries a second of processes that always ask, with messages of constant delay.",
