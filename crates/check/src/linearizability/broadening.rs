@@ -3,20 +3,29 @@
 //! As long as few worlds are possible at a time, all are kept, and one pass decides. Where many are (operations that were
 //! never answered can take effect in any order, for ever), there are three ways on, tried in turn until one decides:
 //!
-//! 1. *Narrow.* A pass keeps only the most promising worlds: those in which fewest unanswered operations had to take
-//!    effect, since what has not been used can still be. If it comes to the end, it has found an explanation. If it dies,
-//!    it goes back some way and tries again with more worlds, the further and the more the more often it died there.
+//! 1. *Narrow.* A pass keeps only the most promising worlds, at first only one, so that it goes depth first: those in which
+//!    fewest unanswered operations had to take effect, since what has not been used can still be. If it comes to the
+//!    end, it has found an explanation. If it dies, it goes back some way and tries again with more worlds, the further
+//!    and the more the more often it died there; once it is past that place it is as narrow as before. It is given up
+//!    when it dies as broad as it may become, or has taken its share of the steps.
 //! 2. *Weaker.* If no explanation exists even when unanswered operations may take effect any number of times, none
-//!    exists. Under that condition there are fewer worlds, because what has been used need not be remembered.
+//!    exists. Under that condition there are fewer worlds, because what has been used need not be remembered. This is
+//!    tried when a narrow pass dies twice at one place, and again, with more patience, as its cost grows.
 //! 3. *Broader.* More worlds are all kept, up to the limit. A pass that never had to leave out anything is exact,
 //!    whatever it says.
+//!
+//! A history with unanswered operations goes narrow early: nearly always one of the orders that come to mind first
+//! explains it, and keeping all of them costs a hundred times as much. Without such operations the worlds are few, and
+//! keeping them all is both cheaper and exact.
 
 use crate::history::{Event, History, OperationId, Outcome};
 use crate::specification::Specification;
 use crate::verdict::{Unknown, Verdict};
 
+use super::explain;
 use super::search::{Ending, Label, NEVER, Scope};
 use super::tiers::Tiered;
+use super::zones::{self, Found};
 use super::{Limits, TimeLimit};
 
 /// How many worlds are kept at once, and when.
@@ -24,6 +33,8 @@ use super::{Limits, TimeLimit};
 struct Widths {
     /// Up to so many worlds are all kept before a narrow pass is tried.
     kept_max_first: usize,
+    /// The same where some operation was never answered.
+    kept_max_first_open: usize,
     /// How many worlds a narrow pass keeps as long as it lives.
     narrow: usize,
     /// How many worlds it keeps at most after it died.
@@ -32,18 +43,27 @@ struct Widths {
     factor: usize,
 }
 
-const WIDTHS: Widths = Widths { kept_max_first: 1_024, narrow: 16, narrow_max: 1_024, factor: 4 };
+const WIDTHS: Widths =
+    Widths { kept_max_first: 1_024, kept_max_first_open: 16, narrow: 1, narrow_max: 1_024, factor: 4 };
 
-/// How often a narrow pass may die.
-const DEATHS_MAX: u32 = 40;
+/// The part of all steps that narrow passes may take.
+const NARROW_STEPS_SHARE: u64 = 4;
 /// Events between two points to which a narrow pass can go back.
 const TRAIL_SPACING: usize = 64;
 /// How many such points are kept.
 const TRAIL_POINTS_MAX: usize = 256;
-/// The weaker condition is given up after so many times the steps that were made before.
+/// The weaker condition is given up after so many times the steps that were made before, and tried again when the others
+/// have made as many.
 const WEAKER_STEPS_FACTOR: u64 = 4;
 /// But not before this many.
-const WEAKER_STEPS_MIN: u64 = 200_000;
+const WEAKER_STEPS_MIN: u64 = 20_000;
+/// Nor, when the narrow passes have been given up, before this many.
+const WEAKER_STEPS_MIN_LAST: u64 = 200_000;
+/// It is tried when a narrow pass has died so often at one place.
+const WEAKER_DEATHS_MIN: u32 = 2;
+/// What is spent on the worlds before a return that is known to be impossible.
+const EXPLANATION_STEPS_MAX: u64 = 2_000_000;
+const EXPLANATION_WORLDS_MAX: usize = 4_096;
 /// Steps after which the time is looked at again.
 const STEPS_PER_LOOK: u64 = 20_000;
 
@@ -76,6 +96,22 @@ impl<S: Specification> Clone for Pass<'_, S> {
     }
 }
 
+/// A pass in which operations that were never answered may take effect any number of times.
+struct Weaker<'a, S: Specification> {
+    pass: Pass<'a, S>,
+    /// Whether it can say nothing more.
+    is_over: bool,
+}
+
+impl<'a, S: Specification> Weaker<'a, S> {
+    /// It begins where all worlds are known.
+    fn from(known: &Pass<'a, S>) -> Self {
+        let mut pass = known.clone();
+        pass.search.relax();
+        Self { pass, is_over: false }
+    }
+}
+
 /// Why a pass stopped.
 enum Stop {
     /// All events have been taken.
@@ -103,13 +139,48 @@ impl<'a, S: Specification> Course<'a, S> {
 
     /// The verdict on a part of the object, or on the whole.
     pub fn check(&self, events: &[Event], scope: Scope) -> Verdict {
-        let mut known = Pass {
-            search: Tiered::new(self.spec, scope, self.limits),
+        if let Some(unknown) = self.too_late(0, 0) {
+            return unknown.into();
+        }
+        match zones::decide(self.spec, self.history, events) {
+            None => self.search(events, &scope),
+            Some(Found::Linearizable) => Verdict::Linearizable,
+            Some(Found::Impossible(place)) => self.explain(&events[..=place], &scope),
+        }
+    }
+
+    /// Why events whose last is the first that is impossible are so: with all worlds before it if they are few.
+    fn explain(&self, events: &[Event], scope: &Scope) -> Verdict {
+        let limits = Limits {
+            steps_max: self.limits.steps_max.min(EXPLANATION_STEPS_MAX),
+            configurations_max: self.limits.configurations_max.min(EXPLANATION_WORLDS_MAX),
+        };
+        let mut pass = self.begin(scope, limits);
+        match self.advance(&mut pass, events, limits.configurations_max) {
+            Stop::Ended(ending @ Ending::Violation(_)) => ending.into(),
+            _ => {
+                Verdict::Violation(Box::new(explain::without_worlds(self.spec, self.history, events, scope)))
+            }
+        }
+    }
+
+    fn begin(&self, scope: &Scope, limits: Limits) -> Pass<'a, S> {
+        Pass {
+            search: Tiered::new(self.spec, scope.clone(), limits),
             position: 0,
             in_flight: Vec::new(),
             look_at: STEPS_PER_LOOK,
-        };
-        let mut width = self.widths.kept_max_first.min(self.limits.configurations_max);
+        }
+    }
+
+    /// The verdict by a search for an order.
+    pub fn search(&self, events: &[Event], scope: &Scope) -> Verdict {
+        let mut known = self.begin(scope, self.limits);
+        let is_open =
+            events.iter().filter(|event| matches!(event, Event::Invoked(_))).count() * 2 > events.len();
+        let Widths { kept_max_first, kept_max_first_open, .. } = self.widths;
+        let mut width = if is_open { kept_max_first_open } else { kept_max_first };
+        width = width.min(self.limits.configurations_max);
         let mut is_first = true;
         loop {
             match self.advance(&mut known, events, width) {
@@ -135,10 +206,12 @@ impl<'a, S: Specification> Course<'a, S> {
 
     /// The verdict, if a narrow pass from where all worlds are known, or the weaker condition, finds one.
     fn try_narrow(&self, known: &mut Pass<'a, S>, events: &[Event]) -> Option<Verdict> {
+        let steps_max = known.search.steps() + self.limits.steps_max / NARROW_STEPS_SHARE;
         let mut trail = vec![known.clone()];
         let mut pass = known.clone();
         let mut width = self.widths.narrow;
-        let (mut deaths, mut deaths_here, mut furthest) = (0, 0, 0);
+        let (mut deaths_here, mut furthest) = (0, 0);
+        let (mut weaker, mut weaker_at) = (Weaker::from(known), 0);
         loop {
             match self.advance(&mut pass, events, width) {
                 Stop::Done => return Some(Verdict::Linearizable),
@@ -147,16 +220,18 @@ impl<'a, S: Specification> Course<'a, S> {
                 }
                 Stop::Ended(Ending::Unknown(Unknown::Configurations { .. }) | Ending::Violation(_)) => {
                     known.search.set_steps(pass.search.steps());
-                    deaths += 1;
                     deaths_here += 1;
                     furthest = furthest.max(pass.position);
-                    if deaths == 1
-                        && let Some(violation) = self.try_weaker(known, events)
-                    {
-                        return Some(violation);
-                    }
                     width *= self.widths.factor;
-                    if width > self.widths.narrow_max || deaths > DEATHS_MAX {
+                    let is_last = width > self.widths.narrow_max || known.search.steps() > steps_max;
+                    if is_last || (deaths_here >= WEAKER_DEATHS_MIN && known.search.steps() >= weaker_at) {
+                        let steps_min = if is_last { WEAKER_STEPS_MIN_LAST } else { WEAKER_STEPS_MIN };
+                        if let Some(violation) = self.try_weaker(&mut weaker, known, events, steps_min) {
+                            return Some(violation);
+                        }
+                        weaker_at = known.search.steps() * WEAKER_STEPS_FACTOR;
+                    }
+                    if is_last {
                         return None;
                     }
                     trail.truncate(trail.len().saturating_sub(1 << deaths_here).max(1));
@@ -175,22 +250,31 @@ impl<'a, S: Specification> Course<'a, S> {
         }
     }
 
-    /// A violation even of the weaker condition, if there is one and it is found soon.
-    fn try_weaker(&self, known: &mut Pass<'a, S>, events: &[Event]) -> Option<Verdict> {
-        let mut weaker = known.clone();
-        weaker.search.relax();
-        let steps_max =
-            known.search.steps() + WEAKER_STEPS_MIN.max(known.search.steps() * WEAKER_STEPS_FACTOR);
+    /// Goes on under the weaker condition, but not for long: a violation even of that, if there is one.
+    fn try_weaker(
+        &self,
+        weaker: &mut Weaker<'a, S>,
+        known: &mut Pass<'a, S>,
+        events: &[Event],
+        steps_min: u64,
+    ) -> Option<Verdict> {
+        let steps_max = known.search.steps() + steps_min.max(known.search.steps() * WEAKER_STEPS_FACTOR);
+        weaker.pass.search.set_steps(known.search.steps());
         let verdict = loop {
+            if weaker.is_over {
+                break None;
+            }
             // A few events at a time, to look at the steps in between.
-            let until = events.len().min(weaker.position + TRAIL_SPACING);
-            match self.advance(&mut weaker, &events[..until], self.limits.configurations_max) {
+            let until = events.len().min(weaker.pass.position + TRAIL_SPACING);
+            match self.advance(&mut weaker.pass, &events[..until], self.limits.configurations_max) {
                 Stop::Ended(ending @ Ending::Violation(_)) => break Some(ending.into()),
-                Stop::Done if until < events.len() && weaker.search.steps() < steps_max => {}
-                Stop::Ended(Ending::Unknown(_)) | Stop::Done | Stop::TooWide => break None,
+                Stop::Ended(Ending::Unknown(_)) | Stop::TooWide => weaker.is_over = true,
+                Stop::Done if until == events.len() => weaker.is_over = true,
+                Stop::Done if weaker.pass.search.steps() >= steps_max => break None,
+                Stop::Done => {}
             }
         };
-        known.search.set_steps(weaker.search.steps());
+        known.search.set_steps(weaker.pass.search.steps());
         verdict
     }
 
@@ -247,12 +331,13 @@ impl<'a, S: Specification> Course<'a, S> {
             return None;
         }
         pass.look_at = steps + STEPS_PER_LOOK;
+        self.too_late(pass.search.returned_count(), pass.search.open_count())
+    }
+
+    /// The answer, if the time is over.
+    fn too_late(&self, operations_returned: u64, open: usize) -> Option<Unknown> {
         let TimeLimit { time_max, elapsed } = self.time?;
-        (elapsed() > time_max).then(|| Unknown::Time {
-            time_max,
-            operations_returned: pass.search.returned_count(),
-            open: pass.search.open_count(),
-        })
+        (elapsed() > time_max).then_some(Unknown::Time { time_max, operations_returned, open })
     }
 }
 
@@ -302,8 +387,9 @@ mod tests {
             *(if expected { &mut kept } else { &mut broken }) += 1;
             for (kept_max_first, narrow, factor) in [(1, 1, 2), (1, 1, 100), (2, 1, 2), (3, 2, 2)] {
                 let mut course = Course::new(&spec, &history, Limits::default(), None);
-                course.widths = Widths { kept_max_first, narrow, narrow_max: 4, factor };
-                let verdict = course.check(history.events(), Scope::Whole);
+                let kept_max_first_open = kept_max_first;
+                course.widths = Widths { kept_max_first, kept_max_first_open, narrow, narrow_max: 4, factor };
+                let verdict = course.search(history.events(), &Scope::Whole);
                 assert_eq!(verdict.is_linearizable(), expected, "seed {seed}: {verdict}");
                 assert_eq!(verdict.is_violation(), !expected, "seed {seed}: {verdict}");
             }

@@ -1,7 +1,10 @@
 //! From a search that has no world left to sentences.
 
-use crate::history::OperationId;
-use crate::specification::Specification;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::history::{Client, Event, History, OperationId, Outcome};
+use crate::specification::{Effect, Specification};
 use crate::verdict::{
     CONCURRENT_SHOWN_MAX, OperationSummary, POSSIBILITIES_SHOWN_MAX, Possibility, Violation,
 };
@@ -40,10 +43,7 @@ pub(super) fn violation<S: Specification, M: Mask>(search: &Search<S, M>, slot: 
     // Reads in flight cannot help, and would only be in the way of the reader.
     let others = search.writers.iter().copied().filter(|&writer| writer != slot);
     Violation {
-        partition: match &search.scope {
-            Scope::Whole => None,
-            Scope::Partition(name) => Some(name.clone()),
-        },
+        partition: partition(&search.scope),
         operation: summary(search, slot),
         explained_before: search.returned_count,
         even_if_repeated: search.is_relaxed(),
@@ -62,7 +62,70 @@ fn summary<S: Specification, M: Mask>(search: &Search<S, M>, slot: usize) -> Ope
     let Slot { label, action, .. } = operation_in(search, slot);
     let action = search.automaton.known(*action);
     let what = search.automaton.spec.describe_operation(&action.input, action.output.as_ref());
-    let until = label.returned.map_or_else(|| "never answered".to_owned(), |at| format!("to {at:?}"));
-    let text = format!("{} {what} of {} (from {:?}, {until})", label.id, label.client, label.invoked);
-    OperationSummary { id: label.id, text }
+    let id = label.id;
+    OperationSummary { id, text: text(id, &what, label.client, label.invoked, label.returned) }
+}
+
+/// Why events whose last is a return cannot be explained, where nothing is known of the worlds before it.
+pub(super) fn without_worlds<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+    events: &[Event],
+    scope: &Scope,
+) -> Violation {
+    let summary = |index: usize| {
+        let operation = &history.operations()[index];
+        let id = OperationId(index as u64);
+        let what = spec.describe_operation(&operation.input, operation.output());
+        let returned = match operation.outcome {
+            Outcome::Returned { at, .. } => Some(at),
+            Outcome::Open => None,
+        };
+        OperationSummary { id, text: text(id, &what, operation.client, operation.invoked, returned) }
+    };
+    let changes = |index: usize| {
+        let operation = &history.operations()[index];
+        spec.effect_within_partition(&operation.input, operation.output()) != Effect::ReadOnly
+    };
+    let mut in_flight = BTreeSet::new();
+    let mut returned = Vec::new();
+    for event in events {
+        match *event {
+            Event::Invoked(index) => in_flight.insert(index),
+            Event::Returned(index) => {
+                returned.push(index);
+                in_flight.remove(&index)
+            }
+        };
+    }
+    let impossible = returned.pop().expect("the last event is a return");
+    let others: Vec<usize> = in_flight.into_iter().filter(|index| changes(*index)).collect();
+    Violation {
+        partition: partition(scope),
+        operation: summary(impossible),
+        explained_before: returned.len() as u64,
+        even_if_repeated: false,
+        possibilities: Vec::new(),
+        possibilities_count: 0,
+        concurrent: others.iter().copied().take(CONCURRENT_SHOWN_MAX).map(summary).collect(),
+        concurrent_count: others.len(),
+    }
+}
+
+fn partition(scope: &Scope) -> Option<String> {
+    match scope {
+        Scope::Whole => None,
+        Scope::Partition(name) => Some(name.clone()),
+    }
+}
+
+fn text(
+    id: OperationId,
+    what: &str,
+    client: Client,
+    invoked: Duration,
+    returned: Option<Duration>,
+) -> String {
+    let until = returned.map_or_else(|| "never answered".to_owned(), |at| format!("to {at:?}"));
+    format!("{id} {what} of {client} (from {invoked:?}, {until})")
 }

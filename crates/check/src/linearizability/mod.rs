@@ -26,6 +26,11 @@
 //! Each rule is an exchange argument: an explanation that breaks the rule can be turned into one that keeps it. They are
 //! checked together against [`brute_force`] on random histories.
 //!
+//! # Plain reads and writes
+//!
+//! Where every operation only reads or writes, and no value is written twice, no search is needed: when each value must
+//! have been there decides, in time linear but for sorting (Gibbons and Korach, 1997).
+//!
 //! # What it costs
 //!
 //! A configuration is a few words: two sets of slots and the number of its state. The specification is asked for each
@@ -58,6 +63,7 @@ mod parallel;
 mod search;
 mod tiers;
 mod witness;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

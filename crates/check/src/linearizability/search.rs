@@ -220,6 +220,15 @@ impl<S: Specification, M: Mask> Search<S, M> {
 
     /// The operation in `slot` returns: keeps the worlds in which it has taken effect, or can now.
     pub fn explain_return(&mut self, slot: usize) -> Result<(), Ending> {
+        if self.frontier.iter().all(|world| world.used.contains(slot)) {
+            // Nothing is to be explained, and worlds that were different still are: what has taken effect cannot be
+            // hidden any more, so they differ elsewhere.
+            self.frontier.iter_mut().for_each(|world| world.used.remove(slot));
+            self.returned_count += 1;
+            self.close(slot);
+            self.settle_unknowns();
+            return Ok(());
+        }
         self.next.clear();
         self.explored.clear();
         for world in &self.frontier {

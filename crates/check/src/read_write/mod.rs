@@ -100,6 +100,14 @@ fn implied(model: Model, judged: &[Judgement]) -> Option<Finding> {
 }
 
 fn find(model: Model, trace: &Trace<'_>, sources: &Sources, effort: Effort<'_>) -> Finding {
+    if let Some(time) = effort.time.filter(|time| (time.elapsed)() > time.time_max) {
+        return Finding::Unknown {
+            reason: format!(
+                "the time limit of {:?} was reached before this model was looked at",
+                time.time_max
+            ),
+        };
+    }
     match model {
         Model::Linearizable => staleness::linearizable(trace, effort),
         Model::StalenessVersions { versions } => staleness::versions(trace, versions, effort),

@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::{Effect, Specification};
+use super::{Access, Effect, Specification};
 
 /// A text that may be missing.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +95,17 @@ impl Specification for Entry {
             }
             (EntryInput::Put(_) | EntryInput::Delete, None | Some(EntryOutput::Done)) => Effect::Overwrite,
             _ => Effect::General,
+        }
+    }
+
+    fn access(&self, input: &EntryInput, output: Option<&EntryOutput>) -> Option<Access<Self::State>> {
+        match (input, output) {
+            (EntryInput::Get, Some(EntryOutput::Value(seen))) => Some(Access::Read(seen.clone())),
+            (EntryInput::Put(text), None | Some(EntryOutput::Done)) => {
+                Some(Access::Write(Some(text.clone())))
+            }
+            (EntryInput::Delete, None | Some(EntryOutput::Done)) => Some(Access::Write(None)),
+            _ => None,
         }
     }
 

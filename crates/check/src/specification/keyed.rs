@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use super::{Effect, Specification};
+use super::{Access, Effect, Specification};
 
 /// An object for every key, each as the inner specification says.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,6 +83,17 @@ where
 
     fn effect_within_partition(&self, input: &Self::Input, output: Option<&Self::Output>) -> Effect {
         self.inner.effect(&input.input, output)
+    }
+
+    fn access(&self, input: &Self::Input, output: Option<&Self::Output>) -> Option<Access<Self::State>> {
+        let whole = |inner: S::State| {
+            let is_untouched = inner == self.inner.initial();
+            (!is_untouched).then(|| (input.key.clone(), inner)).into_iter().collect()
+        };
+        Some(match self.inner.access(&input.input, output)? {
+            Access::Read(inner) => Access::Read(whole(inner)),
+            Access::Write(inner) => Access::Write(whole(inner)),
+        })
     }
 
     fn partition(&self, input: &Self::Input) -> Option<K> {

@@ -4,11 +4,12 @@
 //! correct output. What is uncertain in a history (an answer that never came) is uncertain about *whether and when*
 //! the step was made, not about what it did.
 //!
-//! The checker knows nothing about an object but what stands here. Three optional methods tell it more and make it
+//! The checker knows nothing about an object but what stands here. Four optional methods tell it more and make it
 //! faster: [`Specification::effect`] (an operation that changes nothing can be placed as soon as it fits; one that
-//! overwrites everything hides what was just before it), [`Specification::partition`] (independent parts are checked
+//! overwrites everything hides what was just before it), [`Specification::access`] (plain reads and writes are judged by
+//! their values), [`Specification::partition`] (independent parts are checked
 //! one by one: linearizability is local), and [`Specification::objection`] (which makes it better at explaining). A
-//! wrong answer of `effect` or `partition` makes wrong verdicts; the defaults are always right.
+//! wrong answer of `effect`, `access` or `partition` makes wrong verdicts; the defaults are always right.
 
 mod counter;
 mod entry;
@@ -41,6 +42,15 @@ pub enum Effect {
     Overwrite,
     /// Anything else. Always a correct answer.
     General,
+}
+
+/// An operation that is no more than one of a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access<T> {
+    /// Is legal exactly where the state is this one, and leaves it so.
+    Read(T),
+    /// Is legal everywhere, and leads to this state.
+    Write(T),
 }
 
 /// A sequential specification.
@@ -83,6 +93,14 @@ pub trait Specification {
     /// overwrites that part overwrites everything then.
     fn effect_within_partition(&self, input: &Self::Input, output: Option<&Self::Output>) -> Effect {
         self.effect(input, output)
+    }
+
+    /// The operation as one of a register, if it is no more than that; asked, like
+    /// [`effect_within_partition`](Self::effect_within_partition), where all operations concern one partition. A history
+    /// of such operations in which no state is written twice is judged in time linear but for sorting.
+    fn access(&self, input: &Self::Input, output: Option<&Self::Output>) -> Option<Access<Self::State>> {
+        let _ = (input, output);
+        None
     }
 
     /// Why `output` is not the right answer in `state`, as a clause ("it would have read 3").
@@ -129,6 +147,10 @@ impl<S: Specification> Specification for &S {
 
     fn effect_within_partition(&self, input: &S::Input, output: Option<&S::Output>) -> Effect {
         (**self).effect_within_partition(input, output)
+    }
+
+    fn access(&self, input: &S::Input, output: Option<&S::Output>) -> Option<Access<S::State>> {
+        (**self).access(input, output)
     }
 
     fn objection(&self, state: &S::State, input: &S::Input, output: &S::Output) -> String {

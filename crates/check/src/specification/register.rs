@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use super::{Effect, Specification};
+use super::{Access, Effect, Specification};
 
 /// A register that is read and written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +57,16 @@ impl<V: Clone + Debug + Eq + Hash> Specification for Register<V> {
             (RegisterInput::Read, _) => Effect::ReadOnly,
             (RegisterInput::Write(_), None | Some(RegisterOutput::Written)) => Effect::Overwrite,
             _ => Effect::General,
+        }
+    }
+
+    fn access(&self, input: &Self::Input, output: Option<&Self::Output>) -> Option<Access<V>> {
+        match (input, output) {
+            (RegisterInput::Read, Some(RegisterOutput::Value(seen))) => Some(Access::Read(seen.clone())),
+            (RegisterInput::Write(value), None | Some(RegisterOutput::Written)) => {
+                Some(Access::Write(value.clone()))
+            }
+            _ => None,
         }
     }
 
@@ -144,6 +154,14 @@ impl<V: Clone + Debug + Eq + Hash> Specification for CasRegister<V> {
             }
             (CasInput::Write(_), None | Some(CasOutput::Written)) => Effect::Overwrite,
             _ => Effect::General,
+        }
+    }
+
+    fn access(&self, input: &Self::Input, output: Option<&Self::Output>) -> Option<Access<V>> {
+        match (input, output) {
+            (CasInput::Read, Some(CasOutput::Value(seen))) => Some(Access::Read(seen.clone())),
+            (CasInput::Write(value), None | Some(CasOutput::Written)) => Some(Access::Write(value.clone())),
+            _ => None,
         }
     }
 
