@@ -53,6 +53,7 @@ mod lists;
 mod operation;
 mod orders;
 mod registers;
+mod replacements;
 mod schedule;
 mod search;
 mod words;

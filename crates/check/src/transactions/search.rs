@@ -9,18 +9,20 @@
 //! 1. *Guess*: run the history again, each transaction when what it read is current and nobody who is yet to come read
 //!    what it replaces ([`super::schedule`]). A store that keeps the model nearly always leaves a history that can be run
 //!    like that; the order that results is checked like one that was known.
-//! 2. *Infer*: of two writers of a key one comes first, and all readers of its version come before the other. If that
+//! 2. *Replace*: whoever replaces what it read comes after its writer, and no two may replace the same
+//!    ([`super::replacements`]). With these orders known, guess again.
+//! 3. *Infer*: of two writers of a key one comes first, and all readers of its version come before the other. If that
 //!    would close a circle with what is known, the opposite order is known, too (Tan et al., Cobra, OSDI 2020; Huang et
 //!    al., PolySI, VLDB 2023). Repeated until nothing follows. Where neither order is possible the model is broken.
-//! 3. *Search* the orders that are left, learning a clause from each circle ([`super::orders`]).
+//! 4. *Search* the orders that are left, learning a clause from each circle ([`super::orders`]).
 //!
 //! # What it guarantees
 //! An explanation is checked before it is believed, and impossibility is proven by inferences or by clauses. When a limit
 //! is met the answer is unknown.
 //!
 //! # What it costs
-//! A guess is linear but for sorting. Inference keeps who reaches whom as a matrix of bits, [`POINTS_MAX`] squared at
-//! most; a history with more points than that is only guessed at.
+//! A guess and the replacements are linear but for sorting. Inference keeps who reaches whom as a matrix of bits, [`POINTS_MAX`] squared at
+//! most; a history with more points than that goes no further than the second guess.
 
 use super::Effort;
 use super::anomaly::Dependency;
@@ -29,6 +31,7 @@ use super::facts::{Facts, Source};
 use super::graph::{Graph, GraphBuilder, Kinds, Label, Points, View, components};
 use super::history::History;
 use super::orders::{self, Choice, Outcome};
+use super::replacements;
 use super::schedule;
 
 /// Points (transactions, or snapshots and commits, and junctions) of which it is kept who reaches whom.
@@ -73,13 +76,22 @@ pub(super) fn answer(question: &Question<'_>, effort: &Effort<'_>) -> Answer {
     if question.is_explained_by(&schedule::guess(question, &graph)) {
         return Answer::Explained;
     }
-    if view.len() > POINTS_MAX {
+    let points = view.len();
+    drop(graph);
+    if overtime(effort) {
+        return Answer::Unknown(
+            "the time limit was reached after a first guess at the order of versions".into(),
+        );
+    }
+    if let Some(answer) = by_replacements(question) {
+        return answer;
+    }
+    if points > POINTS_MAX {
         return Answer::Unknown(format!(
             "no order of the versions was found at once, and {} transactions are too many to search for one",
             question.history.len()
         ));
     }
-    drop(graph);
     let mut inference = Inference::new(question);
     loop {
         if overtime(effort) {
@@ -109,6 +121,24 @@ pub(super) fn answer(question: &Question<'_>, effort: &Effort<'_>) -> Answer {
         Outcome::Impossible => Answer::NoOrder,
         Outcome::GivenUp(reason) => Answer::Unknown(reason),
     }
+}
+
+/// What follows from who replaced what it had read, if that decides.
+fn by_replacements(question: &Question<'_>) -> Option<Answer> {
+    let readers = Readers::new(question.facts);
+    let mut known = replacements::replacements(question.facts);
+    let graph = question.graph(&readers, &known);
+    if !components(&question.view(&graph)).is_empty() {
+        return Some(Answer::Impossible(Box::new(graph)));
+    }
+    if let Some(order) = replacements::lost_update(question.facts) {
+        known.push(order);
+        let graph = question.graph(&readers, &known);
+        if !components(&question.view(&graph)).is_empty() {
+            return Some(Answer::Impossible(Box::new(graph)));
+        }
+    }
+    question.is_explained_by(&schedule::guess(question, &graph)).then_some(Answer::Explained)
 }
 
 /// Whether the caller's clock says that it is enough.

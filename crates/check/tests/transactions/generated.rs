@@ -2,7 +2,7 @@
 
 use synod_check::model::Model;
 use synod_check::transactions::generate::{Plant, Shape, history, history_with};
-use synod_check::transactions::{Anomaly, Effort, Kind, Order, check_all};
+use synod_check::transactions::{Anomaly, Effort, Kind, Order, check, check_all};
 
 const KINDS: [Kind; 2] = [Kind::ListAppend, Kind::Register];
 
@@ -84,6 +84,22 @@ fn planted_anomalies_are_found_under_their_names() {
         }
     }
     assert!(planted >= 3 * 35, "expected most anomalies to be planted in both kinds, found {planted}");
+}
+
+/// More than the search for an order of versions takes on.
+const LONG: usize = 40_000;
+
+#[test]
+fn a_lost_update_is_found_however_long_the_history_is() {
+    let plant = Plant { anomaly: Anomaly::LostUpdate, order: Order::Data };
+    for kind in KINDS {
+        let shape = Shape { keys: 20, ..Shape::new(1, kind, LONG) };
+        let history = history_with(shape, Model::SnapshotIsolation, plant).expect("both kinds can show it");
+        for model in [Model::SnapshotIsolation, Model::Serializable] {
+            let judgement = check(&history, model, Effort::default());
+            assert!(judgement.is_broken(), "{kind:?}, {model}: {judgement}");
+        }
+    }
 }
 
 #[test]

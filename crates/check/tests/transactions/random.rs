@@ -158,10 +158,10 @@ fn written(history: &History) -> String {
 
 #[test]
 fn lists_agree_with_brute_force() {
-    agree(20_000, true);
+    agree(50_000, true);
 }
 
 #[test]
 fn registers_agree_with_brute_force() {
-    agree(20_000, false);
+    agree(50_000, false);
 }
