@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod ci;
 mod cluster;
+mod compare_checkers;
 mod compare_cli;
 mod compare_etcd;
 mod fuzz;
@@ -26,6 +27,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Ci(ci::Ci),
+    CompareCheckers(compare_checkers::CompareCheckers),
     /// Compare the output of synod with etcdctl's, against a real etcd.
     CompareCli {
         /// What the comparison takes; see `--help` there
@@ -41,6 +43,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ci(command) => command.run(),
+        Command::CompareCheckers(command) => command.run(),
         Command::CompareCli { words } => compare_cli::run(&words),
         Command::CompareEtcd(command) => command.run(),
         Command::Fuzz(command) => command.run(),
