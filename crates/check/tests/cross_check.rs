@@ -189,7 +189,7 @@ proptest! {
 #[test]
 fn generated_histories_with_one_changed_answer_get_the_verdict_of_the_definition() {
     let (mut kept, mut broken) = (0, 0);
-    for seed in 0..100_000 {
+    for seed in 0..20_000 {
         let shape = Shape { seed, clients: 4, operations: 8, lost_per_mille: 200 };
         let history = generate::cas_register(shape, 2);
         let spec = CasRegister { initial: 0 };
@@ -206,7 +206,7 @@ fn generated_histories_with_one_changed_answer_get_the_verdict_of_the_definition
         *(if expected { &mut kept } else { &mut broken }) += 1;
     }
     assert!(
-        kept > 10_000 && broken > 10_000,
+        kept > 2_000 && broken > 2_000,
         "both verdicts must be exercised: {kept} kept, {broken} broken"
     );
 }

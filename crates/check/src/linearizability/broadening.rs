@@ -59,6 +59,8 @@ const WEAKER_STEPS_FACTOR: u64 = 4;
 const WEAKER_STEPS_MIN: u64 = 20_000;
 /// Nor, when the narrow passes have been given up, before this many.
 const WEAKER_STEPS_MIN_LAST: u64 = 200_000;
+/// Worlds that it may come to at once.
+const WEAKER_WORLDS_MAX: usize = 4_096;
 /// It is tried when a narrow pass has died so often at one place.
 const WEAKER_DEATHS_MIN: u32 = 2;
 /// What is spent on the worlds before a return that is known to be impossible.
@@ -260,13 +262,19 @@ impl<'a, S: Specification> Course<'a, S> {
     ) -> Option<Verdict> {
         let steps_max = known.search.steps() + steps_min.max(known.search.steps() * WEAKER_STEPS_FACTOR);
         weaker.pass.search.set_steps(known.search.steps());
+        // What may be repeated can lead to ever new states: a single return may not take more than twice its share.
+        let steps_max_within = steps_max + (steps_max - known.search.steps());
+        weaker.pass.search.set_limits(Limits {
+            steps_max: steps_max_within.min(self.limits.steps_max),
+            configurations_max: self.limits.configurations_max.min(WEAKER_WORLDS_MAX),
+        });
         let verdict = loop {
             if weaker.is_over {
                 break None;
             }
             // A few events at a time, to look at the steps in between.
             let until = events.len().min(weaker.pass.position + TRAIL_SPACING);
-            match self.advance(&mut weaker.pass, &events[..until], self.limits.configurations_max) {
+            match self.advance(&mut weaker.pass, &events[..until], WEAKER_WORLDS_MAX) {
                 Stop::Ended(ending @ Ending::Violation(_)) => break Some(ending.into()),
                 Stop::Ended(Ending::Unknown(_)) | Stop::TooWide => weaker.is_over = true,
                 Stop::Done if until == events.len() => weaker.is_over = true,

@@ -62,7 +62,7 @@ pub(super) struct Slot {
 pub(super) struct Search<S: Specification, M> {
     pub automaton: Automaton<S>,
     pub scope: Scope,
-    limits: Limits,
+    pub limits: Limits,
     /// Whether operations that were never answered may take effect again and again: see the parent's essay.
     relaxed: bool,
     pub slots: Vec<Option<Slot>>,

@@ -50,6 +50,11 @@ impl<S: Specification + Clone> Tiered<S> {
         in_any_width!(self, search => search.relax());
     }
 
+    /// Other limits from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        in_any_width!(self, search => search.limits = limits);
+    }
+
     /// See [`Search::narrow`].
     pub fn narrow(&mut self, width: usize) {
         in_any_width!(self, search => search.narrow(width));
