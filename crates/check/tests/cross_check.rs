@@ -205,10 +205,7 @@ fn generated_histories_with_one_changed_answer_get_the_verdict_of_the_definition
         assert_eq!(check(&spec, &changed).is_linearizable(), expected, "seed {seed}");
         *(if expected { &mut kept } else { &mut broken }) += 1;
     }
-    assert!(
-        kept > 2_000 && broken > 2_000,
-        "both verdicts must be exercised: {kept} kept, {broken} broken"
-    );
+    assert!(kept > 2_000 && broken > 2_000, "both verdicts must be exercised: {kept} kept, {broken} broken");
 }
 
 #[test]
