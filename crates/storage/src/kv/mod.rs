@@ -50,15 +50,17 @@ pub enum Space {
     LeaseKey = 4,
     /// The store's own state, and entries of its owner by name.
     Meta = 5,
+    /// Where a block of user keys begins to how many there are in it.
+    Count = 6,
 }
 
 impl Space {
     /// How many spaces there are.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 7;
 
     /// All spaces, in the order of their numbers.
     pub const ALL: [Self; Self::COUNT] =
-        [Self::Current, Self::History, Self::Log, Self::Lease, Self::LeaseKey, Self::Meta];
+        [Self::Current, Self::History, Self::Log, Self::Lease, Self::LeaseKey, Self::Meta, Self::Count];
 
     /// The space with that number on disk and on the wire.
     pub fn from_number(number: u8) -> Option<Self> {
@@ -74,6 +76,7 @@ impl Space {
             Self::Lease => "lease",
             Self::LeaseKey => "lease_key",
             Self::Meta => "meta",
+            Self::Count => "count",
         }
     }
 }
@@ -276,6 +279,6 @@ mod tests {
         for space in Space::ALL {
             assert_eq!(Space::from_number(space as u8), Some(space));
         }
-        assert_eq!(Space::from_number(6), None);
+        assert_eq!(Space::from_number(7), None);
     }
 }

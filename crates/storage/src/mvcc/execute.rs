@@ -37,19 +37,22 @@ pub(super) struct Execution<'a, K> {
     /// How many changes there are so far.
     changes: u32,
     events: Option<Vec<Event>>,
+    /// Keys that are new, and keys that have gone.
+    came_and_went: Vec<(Bytes, bool)>,
 }
 
 impl<'a, K: Reader> Execution<'a, K> {
     pub fn new(overlay: &'a mut Overlay<K>, before: Window, collect_events: bool) -> Self {
-        Self { overlay, before, changes: 0, events: collect_events.then(Vec::new) }
+        let events = collect_events.then(Vec::new);
+        Self { overlay, before, changes: 0, events, came_and_went: Vec::new() }
     }
 
-    /// The store's revision now, and what happened.
-    pub fn finish(self) -> (Revision, Vec<Event>) {
+    /// The store's revision now, what happened, and which keys are new or have gone, in their order.
+    pub fn finish(self) -> (Revision, Vec<Event>, Vec<(Bytes, bool)>) {
         let revision = self.revision();
         let mut events = self.events.unwrap_or_default();
         settle_previous(&mut events);
-        (revision, events)
+        (revision, events, self.came_and_went)
     }
 
     fn revision(&self) -> Revision {
@@ -82,8 +85,9 @@ impl<'a, K: Reader> Execution<'a, K> {
             value,
         };
         let key = &request.key;
-        if let Some(previous) = &previous {
-            self.retire(key, previous);
+        match &previous {
+            Some(previous) => self.retire(key, previous),
+            None => self.came_and_went.push((key.clone(), true)),
         }
         let detached = previous.as_ref().map_or(0, |previous| previous.lease);
         if detached != lease {
@@ -146,7 +150,9 @@ impl<'a, K: Reader> Execution<'a, K> {
         for operation in operations {
             let response = match operation {
                 RequestOp::Range(request) => {
-                    let window = Window { newest: self.revision(), ..self.before };
+                    // What changed here is counted when all of it has.
+                    let is_counted = self.came_and_went.is_empty();
+                    let window = Window { newest: self.revision(), is_counted, ..self.before };
                     let response = range(self.overlay, window, request)?;
                     ResponseOp::Range { revision: self.revision(), response }
                 }
@@ -173,6 +179,7 @@ impl<'a, K: Reader> Execution<'a, K> {
         self.retire(&key, &version);
         self.detach(version.lease, &key);
         self.overlay.remove(Space::Current, key.clone());
+        self.came_and_went.push((key.clone(), false));
         self.overlay.put(Space::History, history_key(&key, position), encode_past(None));
         self.overlay.put(Space::Log, Logged::log_key(position), Logged::encode(true, &key));
         let previous = version.into_key_value(key.clone());

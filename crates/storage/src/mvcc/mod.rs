@@ -6,6 +6,7 @@
 mod check;
 mod codec;
 mod compaction;
+mod counts;
 mod execute;
 mod hash;
 mod history;

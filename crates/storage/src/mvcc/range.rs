@@ -7,8 +7,8 @@
 //! - `count_only` gives the count and nothing else.
 //!
 //! # Cost
-//! A page of newest versions in key order, forward or backward, decodes `limit + 1` records; the rest of the range is only
-//! counted. A sorted answer with a limit never holds more than about twice the limit. An old revision walks the range's
+//! A page of newest versions in key order, forward or backward, decodes `limit + 1` records; how many more there are is known by
+//! blocks (`counts.rs`). A sorted answer with a limit never holds more than about twice the limit. An old revision walks the range's
 //! newest and superseded versions once.
 
 use std::cmp::Ordering;
@@ -16,7 +16,7 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 
 use super::{
-    KeyRange, KeyValue, RangeRequest, RangeResponse, Revision, SortOrder, SortTarget, StoreError,
+    KeyRange, KeyValue, RangeRequest, RangeResponse, Revision, SortOrder, SortTarget, StoreError, counts,
     record::{Version, damaged},
     versions::{newest_version, versions_at},
 };
@@ -28,6 +28,8 @@ pub(super) struct Window {
     /// The revision that `Current` shows.
     pub newest: Revision,
     pub compacted: Revision,
+    /// Whether the counts of blocks fit the keys.
+    pub is_counted: bool,
 }
 
 impl Window {
@@ -116,7 +118,7 @@ pub(super) fn range<R: Reader>(
             return count(versions_at(reader, &span, revision));
         }
         let entries = versions_at(reader, &span, revision).map(|found| found.map(Candidate::Decoded));
-        return collect(entries, request, false);
+        return collect(entries, request, false, None::<Uncounted>);
     }
     if request.range.is_single() {
         let version = newest_version(reader, &request.range.key)?;
@@ -124,20 +126,37 @@ pub(super) fn range<R: Reader>(
         if request.count_only {
             return count(found.into_iter());
         }
-        return collect(found.into_iter().map(|found| found.map(Candidate::Decoded)), request, false);
+        let found = found.into_iter().map(|found| found.map(Candidate::Decoded));
+        return collect(found, request, false, None::<Uncounted>);
     }
     if request.count_only {
-        let count = reader.count(Space::Current, span)?;
+        let count = match window.is_counted {
+            true => counts::count(reader, &span)?,
+            false => reader.count(Space::Current, span)?,
+        };
         return Ok(RangeResponse { count: count as i64, ..RangeResponse::default() });
     }
     let backward = request.sort_order == SortOrder::Descend && request.sort_target == SortTarget::Key;
     let direction = if backward { Direction::Backward } else { Direction::Forward };
-    let entries = reader.scan(Space::Current, span, direction).map(|entry| {
+    let entries = reader.scan(Space::Current, span.clone(), direction).map(|entry| {
         let (key, value) = entry?;
         Ok(Candidate::Encoded(key, value))
     });
-    collect(entries, request, backward)
+    let beyond = |key: &[u8]| {
+        let rest = match direction {
+            Direction::Forward => Span {
+                start: KeyRange::key(Bytes::copy_from_slice(key)).span().end.unwrap_or_default(),
+                end: span.end.clone(),
+            },
+            Direction::Backward => Span { start: span.start.clone(), end: Some(Bytes::copy_from_slice(key)) },
+        };
+        counts::count(reader, &rest)
+    };
+    collect(entries, request, backward, window.is_counted.then_some(beyond))
 }
+
+/// Stands for a way to count what lies beyond a key, where there is none but to walk.
+type Uncounted = fn(&[u8]) -> Result<u64, StoreError>;
 
 fn count<T>(entries: impl Iterator<Item = Result<T, StoreError>>) -> Result<RangeResponse, StoreError> {
     let mut count = 0;
@@ -166,11 +185,13 @@ impl Candidate {
     }
 }
 
-/// Filters, orders, cuts. `entries` come by ascending key, or by descending key if `backward`.
+/// Filters, orders, cuts. `entries` come by ascending key, or by descending key if `backward`. How many lie beyond a key is
+/// asked once no more of them are wanted.
 fn collect(
     entries: impl Iterator<Item = Result<Candidate, StoreError>>,
     request: &RangeRequest,
     backward: bool,
+    beyond: Option<impl Fn(&[u8]) -> Result<u64, StoreError>>,
 ) -> Result<RangeResponse, StoreError> {
     let limit = usize::try_from(request.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
     let by_key = request.sort_target == SortTarget::Key;
@@ -199,6 +220,14 @@ fn collect(
             found.value = Bytes::new();
         }
         kvs.push(found);
+        if in_order
+            && kvs.len() == kept_max
+            && let Some(beyond) = &beyond
+            && let Some(last) = kvs.last()
+        {
+            count += beyond(&last.key)? as i64;
+            break;
+        }
         if !in_order && kvs.len() >= pruned_at {
             sort(&mut kvs, request);
             kvs.truncate(kept_max);

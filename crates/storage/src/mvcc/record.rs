@@ -8,6 +8,7 @@
 //! | Lease    | lease id                                   | time to live                                      |
 //! | LeaseKey | lease id, user key                         | nothing                                           |
 //! | Meta     | 0; 1 and a name                            | the store's [`State`]; an entry of the owner      |
+//! | Count    | 0 and the lowest key of a block            | how many user keys the block has (`counts.rs`)    |
 //!
 //! A read of newest versions touches `Current` only, a page of it only that page. A key's superseded versions lie side by side
 //! in `History`, so that a read at an old revision walks both spaces once. Nothing has to be rebuilt at start.
@@ -15,7 +16,8 @@
 //! Numbers in keys are big-endian, so that they sort. A user key within a longer key is escaped: a zero byte becomes
 //! `00 ff`, the end is `00 01`. No encoded key is then a prefix of another, and encoded keys sort as the plain ones do.
 //!
-//! Each value opens with a format byte of its own: a later format can be told apart without rewriting what is there.
+//! Each value opens with a format byte of its own: a later format can be told apart without rewriting what is there. Counts are
+//! four bytes and no more; they can be counted again.
 
 use bytes::Bytes;
 

@@ -189,7 +189,7 @@ impl<K: Kv> Store<K> {
         }
         self.overlay.engine.switch(staged)?;
         self.overlay.discard();
-        self.reset(state);
+        self.reset(state)?;
         Ok(state.revision)
     }
 }
@@ -271,7 +271,7 @@ mod tests {
         }
 
         #[test]
-        fn cursors_come_back(chunk: u64, space in 0u8..6, key: Vec<u8>, started: bool) {
+        fn cursors_come_back(chunk: u64, space in 0u8..7, key: Vec<u8>, started: bool) {
             let space = Space::from_number(space).expect("it is below the number of spaces");
             let cursor = SnapshotCursor { chunk, after: started.then(|| (space, key.into())) };
             prop_assert_eq!(SnapshotCursor::decode(cursor.encode()), Ok(cursor));

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use super::{
     Event, Operation, Outcome, Revision, StoreError, View,
     check::{TXN_NESTING_MAX, check_txn},
+    counts::Counts,
     execute::Execution,
     overlay::Overlay,
     range::Window,
@@ -32,6 +33,7 @@ use crate::kv::{Kv, Reader, Space};
 pub struct Store<K> {
     pub(super) overlay: Overlay<K>,
     pub(super) state: State,
+    counts: Counts,
     /// The state that the engine shows.
     pub(super) flushed: State,
     /// The applied index that survives power loss.
@@ -61,12 +63,15 @@ pub struct Applied {
 }
 
 impl<K: Kv> Store<K> {
-    /// Opens the store that is in the engine, or an empty one. Takes the same time however many keys there are.
+    /// Opens the store that is in the engine, or an empty one. What it reads of the keys is a count of about every thousand.
     pub fn open(engine: K) -> Result<Self, StoreError> {
         let state = load_state(&engine)?;
+        let mut overlay = Overlay::new(engine);
+        let counts = Counts::load(&mut overlay)?;
         Ok(Self {
-            overlay: Overlay::new(engine),
+            overlay,
             state,
+            counts,
             flushed: state,
             persisted_index: state.applied_index,
             persisting: VecDeque::new(),
@@ -205,11 +210,13 @@ impl<K: Kv> Store<K> {
     }
 
     /// The engine's content has been replaced by one that shows `state`, and that is durable.
-    pub(super) fn reset(&mut self, state: State) {
+    pub(super) fn reset(&mut self, state: State) -> Result<(), StoreError> {
         self.state = state;
         self.flushed = state;
         self.persisting.clear();
         self.persisted_index = state.applied_index;
+        self.counts = Counts::load(&mut self.overlay)?;
+        Ok(())
     }
 
     fn execute(
@@ -217,7 +224,8 @@ impl<K: Kv> Store<K> {
         operation: &Operation,
         events: Events,
     ) -> Result<(Outcome, Revision, Vec<Event>), StoreError> {
-        let before = Window { newest: self.state.revision, compacted: self.state.compacted };
+        let before =
+            Window { newest: self.state.revision, compacted: self.state.compacted, is_counted: true };
         let unchanged = |outcome| Ok((outcome, before.newest, Vec::new()));
         match operation {
             Operation::Compact { revision } => {
@@ -245,7 +253,8 @@ impl<K: Kv> Store<K> {
             }
             Operation::Compact { .. } | Operation::LeaseGrant { .. } => unreachable!("answered above"),
         };
-        let (revision, events) = execution.finish();
+        let (revision, events, came_and_went) = execution.finish();
+        self.counts.note(&mut self.overlay, &came_and_went)?;
         Ok((outcome, revision, events))
     }
 

@@ -92,6 +92,6 @@ impl<S: Reader> View<S> {
     }
 
     pub(super) fn window(&self) -> Window {
-        Window { newest: self.state.revision, compacted: self.state.compacted }
+        Window { newest: self.state.revision, compacted: self.state.compacted, is_counted: true }
     }
 }
