@@ -1,14 +1,14 @@
-//! How long nothing is written when the leader is killed.
+//! How long nothing is written when the leader goes.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::cluster::Cluster;
 use crate::cluster::api::etcdserverpb::kv_client::KvClient;
 use crate::cluster::api::etcdserverpb::maintenance_client::MaintenanceClient;
 use crate::cluster::api::etcdserverpb::{PutRequest, StatusRequest};
+use crate::cluster::{Cluster, POLL, READY_WAIT_MAX, Signal};
 
 /// Puts a second.
 const PUTS_PER_SECOND: u32 = 200;
@@ -18,11 +18,12 @@ const AFTER: Duration = Duration::from_secs(4);
 /// How long one put is waited for.
 const PUT_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// Puts through those members that stay, kills the leader, and gives the longest time between two puts that were answered.
+/// Puts through those members that stay, sends the leader a signal that ends it, and gives the longest time between two puts
+/// that were answered. Then the former leader is started again.
 ///
 /// # Errors
-/// There is no leader, or nothing is written after it was killed.
-pub fn longest_gap(cluster: &mut Cluster) -> anyhow::Result<Duration> {
+/// There is no leader, nothing is written after it went, or it does not come back.
+pub fn longest_gap(cluster: &mut Cluster, signal: Signal) -> anyhow::Result<Duration> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let leader = runtime.block_on(leader(cluster))?;
     let mut stay = cluster.endpoints();
@@ -31,15 +32,32 @@ pub fn longest_gap(cluster: &mut Cluster) -> anyhow::Result<Duration> {
     let putting = runtime.block_on(async {
         let puts = tokio::spawn(put(stay, began + BEFORE + AFTER));
         tokio::time::sleep(BEFORE).await;
-        cluster.members[leader].kill();
-        puts.await
+        if let Some(process) = &cluster.members[leader].process {
+            process.signal(signal)?;
+        }
+        anyhow::Ok(puts.await)
     });
-    let answered = putting??;
+    let answered = putting???;
+    // It has ended by now, or has had its time.
+    cluster.members[leader].kill();
+    cluster.start(leader)?;
+    wait_until_ready(cluster)?;
     let longest = answered.windows(2).map(|pair| pair[1] - pair[0]).max();
     match (longest, answered.last()) {
         (Some(longest), Some(last)) if *last > began + BEFORE + AFTER / 2 => Ok(longest),
-        _ => bail!("nothing was written after the leader was killed"),
+        _ => bail!("nothing was written after the leader had gone"),
     }
+}
+
+fn wait_until_ready(cluster: &mut Cluster) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while !cluster.all_ready()? {
+        if began.elapsed() > READY_WAIT_MAX {
+            bail!("the former leader did not come back within {READY_WAIT_MAX:?}");
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 async fn leader(cluster: &Cluster) -> anyhow::Result<usize> {

@@ -9,6 +9,7 @@
 
 mod debian;
 mod failover;
+mod million;
 mod process;
 mod rows;
 mod table;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::cluster::{Cluster, Place, Program, ServerKind};
+use crate::cluster::{Cluster, Place, Program, ServerKind, Signal};
 use rows::{BENCH_ROWS, BenchRow};
 use table::{Figures, Table};
 
@@ -27,6 +28,9 @@ use table::{Figures, Table};
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long an idle cluster's CPU time is counted.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// What is said of a generator that does not report as it should.
+const GENERATOR_JSON: &str = "synod bench did not print its JSON";
 
 /// Measure Synod beside etcd.
 #[derive(clap::Args)]
@@ -71,6 +75,16 @@ impl CompareEtcd {
                     self.measure(server, program, synod.path(), members, &mut table)?;
                 }
             }
+            if self.wants(&rows::million().name) {
+                for (server, program) in [(ServerKind::Synod, &synod), (ServerKind::Etcd, &etcd)] {
+                    eprintln!("round {round} of {}: a million keys, {server:?}", self.rounds);
+                    let directory = tempfile::tempdir()?;
+                    let mut cluster =
+                        Cluster::new(program.clone(), directory.path(), Place::on_loopback(1)?)?;
+                    cluster.start_all()?;
+                    million::measure(server, synod.path(), &mut cluster, &mut table)?;
+                }
+            }
         }
         println!("synod {}", version(synod.path()));
         println!("etcd  {}", version(etcd.path()));
@@ -90,8 +104,10 @@ impl CompareEtcd {
         let rows: Vec<&BenchRow> =
             BENCH_ROWS.iter().filter(|row| row.members == members && self.wants(&row.name())).collect();
         let rests = [rows::start(members), rows::idle(members), rows::memory(members)];
-        let failover = (members == 3).then(rows::failover).filter(|row| self.wants(&row.name));
-        if rows.is_empty() && failover.is_none() && !rests.iter().any(|row| self.wants(&row.name)) {
+        let signals = [(rows::leader_stopped(), Signal::TERM), (rows::leader_killed(), Signal::KILL)];
+        let mut failovers: Vec<_> =
+            signals.into_iter().filter(|(row, _)| members == 3 && self.wants(&row.name)).collect();
+        if rows.is_empty() && failovers.is_empty() && !rests.iter().any(|row| self.wants(&row.name)) {
             return Ok(());
         }
         let directory = tempfile::tempdir()?;
@@ -120,8 +136,8 @@ impl CompareEtcd {
             let resident = Some(process::resident_max(&cluster)?);
             table.add(&memory, server, Figures { resident, ..Figures::default() });
         }
-        if let Some(row) = failover {
-            let gap = failover::longest_gap(&mut cluster)?;
+        for (row, signal) in failovers.drain(..) {
+            let gap = failover::longest_gap(&mut cluster, signal)?;
             table.add(&row, server, Figures { seconds: Some(gap.as_secs_f64()), ..Figures::default() });
         }
         Ok(())

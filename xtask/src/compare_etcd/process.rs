@@ -28,11 +28,22 @@ pub fn cpu(cluster: &Cluster) -> anyhow::Result<Duration> {
 /// # Errors
 /// A process has gone.
 pub fn resident_max(cluster: &Cluster) -> anyhow::Result<f64> {
+    status_max(cluster, "VmRSS:")
+}
+
+/// The most memory that was ever resident of one member, in bytes.
+///
+/// # Errors
+/// A process has gone.
+pub fn resident_peak(cluster: &Cluster) -> anyhow::Result<f64> {
+    status_max(cluster, "VmHWM:")
+}
+
+fn status_max(cluster: &Cluster, field: &str) -> anyhow::Result<f64> {
     let mut most = 0.0_f64;
     for id in ids(cluster) {
         let status = fs::read_to_string(format!("/proc/{id}/status")).context("a member has ended")?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no resident memory")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no resident memory")?;
         let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
         most = most.max(kibibytes * 1024.0);
     }

@@ -29,6 +29,10 @@ pub struct Target {
     pub cpu_share: Option<f64>,
     /// At most so many bytes a member.
     pub resident: Option<f64>,
+    /// At most so many bytes of memory more.
+    pub grown: Option<f64>,
+    /// At most so many bytes on disk.
+    pub disk: Option<f64>,
 }
 
 /// A row that `synod bench` measures.
@@ -75,8 +79,49 @@ pub fn memory(members: usize) -> Row {
 }
 
 /// The leader is killed.
-pub fn failover() -> Row {
-    Row { name: "leader killed n3".to_owned(), target: Target { seconds: Some(0.4), ..Target::default() } }
+pub fn leader_killed() -> Row {
+    timed("leader killed n3", 0.4)
+}
+
+/// The leader is asked to stop.
+pub fn leader_stopped() -> Row {
+    timed("leader stopped n3", 0.012)
+}
+
+/// A million small keys are written.
+pub fn million() -> Row {
+    let target = Target { resident: Some(250e6), disk: Some(200e6), ..Target::default() };
+    Row { name: "million keys n1".to_owned(), target }
+}
+
+/// The member that has them is asked to stop, and started.
+pub fn million_restart() -> Row {
+    timed("million: restart n1", 1.0)
+}
+
+/// The member that has them is killed, and started.
+pub fn million_restart_killed() -> Row {
+    timed("million: kill -9 n1", 1.0)
+}
+
+/// One of them is asked for, with how many there are behind it.
+pub fn million_look() -> Row {
+    timed("million: limit 1 n1", 0.001)
+}
+
+/// All of them are asked for at once.
+pub fn million_all() -> Row {
+    let target = Target { seconds: Some(1.0), grown: Some(50e6), ..Target::default() };
+    Row { name: "million: all n1".to_owned(), target }
+}
+
+/// The store that has them is looked after while others write: the longest write.
+pub fn million_care(care: &str) -> Row {
+    timed(&format!("million: {care} n1"), 0.05)
+}
+
+fn timed(name: &str, seconds_max: f64) -> Row {
+    Row { name: name.to_owned(), target: Target { seconds: Some(seconds_max), ..Target::default() } }
 }
 
 const WRITE: Target = Target { rate: Some(2.0), cpu: Some(0.34), p99: Some(0.5), ..NO_TARGET };
@@ -84,8 +129,17 @@ const READ: Target = Target { rate: Some(1.6), cpu: Some(0.5), p99: Some(1.0), .
 const FANOUT: Target = Target { rate: Some(3.0), ..NO_TARGET };
 const PUT_ALONE: Target = Target { p50: Some(0.5), ..NO_TARGET };
 const GET_ALONE: Target = Target { p50: Some(1.0), ..NO_TARGET };
-const NO_TARGET: Target =
-    Target { rate: None, cpu: None, p50: None, p99: None, seconds: None, cpu_share: None, resident: None };
+const NO_TARGET: Target = Target {
+    rate: None,
+    cpu: None,
+    p50: None,
+    p99: None,
+    seconds: None,
+    cpu_share: None,
+    resident: None,
+    grown: None,
+    disk: None,
+};
 
 /// All of them; the keys are written before they are read.
 pub const BENCH_ROWS: &[BenchRow] = &[
@@ -101,16 +155,21 @@ pub const BENCH_ROWS: &[BenchRow] = &[
     row("get", 512, 3, &[], READ),
     row("get-serializable", 64, 3, &[], READ),
     row("get-serializable", 512, 3, &[], READ),
+    row("get-serializable", 1, 3, &[], GET_ALONE),
     row("list", 16, 3, &[], FANOUT),
     row("watch", 100, 3, &["--connections", "9"], FANOUT),
     row("put", 512, 1, &["--distribution", "sequential"], WRITE),
     row("put", 64, 1, &[], WRITE),
     row("put", 1, 1, &[], PUT_ALONE),
     row("cas", 64, 1, &[], WRITE),
+    row("cas", 512, 1, &[], WRITE),
     row("mixed", 64, 1, &[], WRITE),
+    row("mixed", 512, 1, &[], WRITE),
     row("get", 1, 1, &[], GET_ALONE),
     row("get", 64, 1, &[], READ),
     row("get", 512, 1, &[], READ),
+    row("get-serializable", 64, 1, &[], READ),
+    row("get-serializable", 512, 1, &[], READ),
     row("list", 16, 1, &[], FANOUT),
     row("watch", 100, 1, &["--connections", "9"], FANOUT),
 ];

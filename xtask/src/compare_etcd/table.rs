@@ -26,6 +26,10 @@ pub struct Figures {
     pub cpu_share: Option<f64>,
     /// Resident memory of the largest member, in bytes.
     pub resident: Option<f64>,
+    /// By how much memory grew, in bytes.
+    pub grown: Option<f64>,
+    /// What the data directory takes of the disk, in bytes.
+    pub disk: Option<f64>,
     /// Answers in all.
     pub answers: f64,
 }
@@ -106,7 +110,7 @@ const COLUMNS: &[Column] = &[
         target: |row| row.target.seconds,
         is_ratio: false,
         more_is_better: false,
-        show: |seconds| format!("{seconds:.2}"),
+        show: |seconds| if seconds < 0.1 { format!("{seconds:.4}") } else { format!("{seconds:.2}") },
     },
     Column {
         name: "of a core, %",
@@ -122,9 +126,29 @@ const COLUMNS: &[Column] = &[
         target: |row| row.target.resident,
         is_ratio: false,
         more_is_better: false,
-        show: |bytes| format!("{:.0}", bytes / 1e6),
+        show: megabytes,
+    },
+    Column {
+        name: "more, MB",
+        figure: |figures| figures.grown,
+        target: |row| row.target.grown,
+        is_ratio: false,
+        more_is_better: false,
+        show: megabytes,
+    },
+    Column {
+        name: "disk, MB",
+        figure: |figures| figures.disk,
+        target: |row| row.target.disk,
+        is_ratio: false,
+        more_is_better: false,
+        show: megabytes,
     },
 ];
+
+fn megabytes(bytes: f64) -> String {
+    format!("{:.0}", bytes / 1e6)
+}
 
 /// All rows, each with the rounds of both servers.
 #[derive(Debug, Default)]
