@@ -60,6 +60,7 @@ pub mod judge;
 pub mod linearizability;
 pub mod model;
 pub mod ordered_map;
+pub mod page;
 pub mod read_write;
 pub mod sequential;
 pub mod specification;

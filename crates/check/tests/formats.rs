@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use synod_check::format::{Datum, Ending, Format, Log, Object, lines, read};
-use synod_check::judge::{Question, Worst, describe, judge};
+use synod_check::judge::{Models, Question, Worst, describe, judge};
 use synod_check::linearizability::Effort;
 use synod_check::model::Model;
 
@@ -17,7 +17,7 @@ fn fault(text: &str) -> String {
 }
 
 fn worst(log: &Log) -> Worst {
-    let models = vec![Model::Linearizable];
+    let models = Models::These(vec![Model::Linearizable]);
     let question = Question { models, object: None, effort: Effort::default(), wants_order: false };
     judge(log, &question).unwrap_or_else(|error| panic!("{error}")).worst()
 }
@@ -308,12 +308,8 @@ fn an_operation_that_does_not_fit_is_named() {
     let log = log(
         "{:process 0 :type :invoke :f :write :value 1}\n{:process 0 :type :ok :f :write :value 1}\n  {:process 0 :type :invoke :f :cas :value 3}",
     );
-    let question = Question {
-        models: vec![Model::Linearizable],
-        object: None,
-        effort: Effort::default(),
-        wants_order: false,
-    };
+    let question =
+        Question { models: Models::Usual, object: None, effort: Effort::default(), wants_order: false };
     let error = judge(&log, &question).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -387,7 +383,7 @@ proptest! {
             for operation in &log.operations {
                 describe(operation);
             }
-            let models = vec![Model::Linearizable];
+            let models = Models::These(vec![Model::Linearizable]);
             let _ = judge(&log, &Question { models, object: None, effort: Effort::default(), wants_order: true });
         }
     }

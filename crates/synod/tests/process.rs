@@ -26,8 +26,14 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn help_and_version_are_data() {
-    for arguments in [&["--help"][..], &["get", "--help"], &["serve", "--help"], &["--version"], &["version"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["get", "--help"],
+        &["serve", "--help"],
+        &["check", "--help"],
+        &["--version"],
+        &["version"],
+    ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{arguments:?}");
@@ -48,6 +54,9 @@ fn a_wrong_command_line_is_64() {
         &["get", "a", "--endpoints", "nowhere"],
         &["get", "a", "-w", "table"],
         &["txn"],
+        &["check"],
+        &["bench", "cas", "--history", "h.jsonl"],
+        &["check", "-", "--time-limit", "soon"],
         &["dev", "--nodes", "0"],
         &["serve", "--discovery=http://x"],
         &["serve", "--listen-client-url=http://x"],

@@ -9,9 +9,12 @@
 //! Which operations can be weakened together is searched by halving, as in delta debugging (Zeller and Hildebrandt, 2002): large
 //! pieces first, the oldest first. The result cannot be weakened by any single one of its operations, unless a limit
 //! ended the search before; it need not be the smallest of all.
+//!
+//! What is never answered stays open for ever, and many open operations make each trial dear. So of a long history only
+//! the latest operations are weakened. Those before them stay what they were, and the core says how many they are.
 
 use crate::history::{Event, History, Recorder};
-use crate::linearizability::{Limits, check_within};
+use crate::linearizability::{Effort, check_with};
 use crate::specification::Specification;
 
 /// Operations that are impossible whatever the others did.
@@ -19,23 +22,29 @@ use crate::specification::Specification;
 pub struct Core {
     /// The operations, in the order of their invocation; the one that cannot be placed is among them.
     pub operations: Vec<usize>,
+    /// How many operations of the prefix were not weakened, since they are long past.
+    pub before: usize,
     /// How many others there are in the prefix. They may have taken effect at any time after their invocation, or never.
     pub others: usize,
     /// Whether no operation can be left out.
     pub is_minimal: bool,
 }
 
-/// What a trial may cost; many are made.
-const TRIAL_LIMITS: Limits = Limits { steps_max: 400_000, configurations_max: 20_000 };
+/// How many of the latest operations are weakened.
+const WEAKENED_MAX: usize = 2_000;
 
 /// Finds a core of a history that ends with the return of the operation `last`, which is impossible. The history must be of
-/// one part of the object. `has_time` is asked before each trial.
-pub(super) fn core<S: Specification>(
+/// one part of the object. Each trial costs at most `trial`; `has_time` is asked before each.
+pub(super) fn core<S>(
     spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
     history: &History<S::Input, S::Output>,
     last: usize,
+    trial: Effort<'_>,
     has_time: &dyn Fn() -> bool,
-) -> Core {
+) -> Core
+where
+    S: Specification<Input: Sync, Output: Sync> + Sync,
+{
     // Those that never returned have nothing to lose.
     let mut kept: Vec<usize> = history
         .events()
@@ -45,10 +54,12 @@ pub(super) fn core<S: Specification>(
             _ => None,
         })
         .collect();
+    let before = kept.len().saturating_sub(WEAKENED_MAX);
+    kept.drain(..before);
     let mut is_weak = vec![false; history.len()];
     let is_impossible = |is_weak: &[bool]| {
         let weaker = weakened(history, is_weak);
-        check_within(&spec_of(&weaker), &weaker, TRIAL_LIMITS).is_violation()
+        check_with(&spec_of(&weaker), &weaker, trial).is_violation()
     };
     let mut size = kept.len().div_ceil(2);
     let mut is_minimal = false;
@@ -72,11 +83,11 @@ pub(super) fn core<S: Specification>(
         }
         size = if size == 1 { 1 } else { size.div_ceil(2) };
     }
-    let others = history.len() - kept.len() - 1;
+    let others = history.len() - before - kept.len() - 1;
     let mut operations = kept;
     operations.push(last);
     operations.sort_unstable();
-    Core { operations, others, is_minimal }
+    Core { operations, before, others, is_minimal }
 }
 
 /// The same history, in which some operations were never answered.

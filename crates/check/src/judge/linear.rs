@@ -1,13 +1,15 @@
 //! Linearizability of a log, with the explanation worked out.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::core::{Core, core};
-use super::{EXPLANATION_TIME_MAX, Question};
+use super::core::{Core, core, weakened};
+use super::{EXPLANATION_TIME_MAX, Question, Seeker};
+use crate::format::Object;
 use crate::format::objects::Typed;
 use crate::history::{Event, History, OperationId, Recorder};
-use crate::linearizability::{Effort, WitnessLimits, check_with, witness};
-use crate::model::Judgement;
+use crate::linearizability::{Effort, Limits, TimeLimit, WitnessLimits, check_with, witness};
+use crate::model::{Judgement, Model};
 use crate::specification::Specification;
 use crate::verdict::{Verdict, Violation};
 
@@ -18,10 +20,35 @@ pub(super) struct Linear {
     pub orders: Vec<Vec<usize>>,
 }
 
-/// Checks a history, and explains. `spec_of` makes the specification for a history, which may take hints from it.
-pub(super) fn linearizable<S>(
+/// Asks whether a history is linearizable.
+pub(super) struct Linearizability<'a> {
+    pub question: &'a Question<'a>,
+}
+
+impl Seeker for Linearizability<'_> {
+    type Found = Linear;
+
+    fn seek<S>(
+        self,
+        spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
+        typed: &Typed<S::Input, S::Output>,
+    ) -> Linear
+    where
+        S: Specification<Input: Sync, Output: Sync> + Sync,
+    {
+        linearizable(typed, spec_of, self.question)
+    }
+
+    fn none(self, object: Object) -> Linear {
+        let reason = format!("there is no checker of it for a {object}");
+        Linear { judgement: Judgement::unknown(Model::Linearizable, reason), core: None, orders: Vec::new() }
+    }
+}
+
+/// Checks a history, and explains.
+fn linearizable<S>(
     typed: &Typed<S::Input, S::Output>,
-    spec_of: impl Fn(&History<S::Input, S::Output>) -> S,
+    spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
     question: &Question<'_>,
 ) -> Linear
 where
@@ -32,20 +59,19 @@ where
     let verdict = check_with(&spec, history, question.effort);
     let mut linear =
         Linear { judgement: Judgement::from(Verdict::Linearizable), core: None, orders: Vec::new() };
-    let source = |id: OperationId| OperationId(typed.sources[id.0 as usize] as u64);
     match verdict {
         Verdict::Violation(violation) => {
-            let part = Part::up_to(&spec, history, violation.operation.id.0 as usize);
-            let has_time = countdown(&question.effort);
-            let of_part = core(&spec_of, &part.history, part.last, &has_time);
-            let to_log = |indices: Vec<usize>| -> Vec<usize> {
+            let patience = Patience::new(&question.effort, history.len());
+            let (part, violation) = shortest(typed, spec_of, *violation, question.effort, &patience);
+            let sources = |indices: Vec<usize>| -> Vec<usize> {
                 indices.into_iter().map(|index| typed.sources[part.sources[index]]).collect()
             };
+            let trial = Effort { limits: TRIAL_LIMITS, time: patience.limit, ..Effort::default() };
+            let core = core(spec_of, &part.history, part.last, trial, &|| patience.lasts());
             let before = &part.history.events()[..part.history.events().len() - 1];
-            let order = witness(&spec_of(&part.history), &part.history, before, WitnessLimits::default());
-            linear.orders.extend(order.map(|order| to_log(order.order)));
-            linear.core = Some(Core { operations: to_log(of_part.operations), ..of_part });
-            let violation = renamed(*violation, &source);
+            let order = witness(&spec_of(&part.before()), &part.history, before, WitnessLimits::default());
+            linear.orders.extend(order.map(|order| sources(order.order)));
+            linear.core = Some(Core { operations: sources(core.operations), ..core });
             linear.judgement = Judgement::from(Verdict::Violation(Box::new(violation)));
         }
         Verdict::Linearizable if question.wants_order => linear.orders = orders(&spec, typed),
@@ -53,6 +79,66 @@ where
     }
     linear
 }
+
+/// The shortest prefix that is impossible, of the part of the object that a violation is about, and what its last
+/// operation ran into.
+///
+/// A specification may know what a history proves later on. Then the search may have ended before the operation that is to
+/// blame, or past it, for it was asked about the whole; each shorter prefix proves less. So the end is looked for by halving.
+fn shortest<S>(
+    typed: &Typed<S::Input, S::Output>,
+    spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
+    found: Violation,
+    effort: Effort<'_>,
+    patience: &Patience<'_>,
+) -> (Part<S::Input, S::Output>, Violation)
+where
+    S: Specification<Input: Sync, Output: Sync> + Sync,
+{
+    let history = &typed.history;
+    let spec = spec_of(history);
+    let first = found.operation.id.0 as usize;
+    let is_divided = history.operations().iter().all(|each| spec.partition(&each.input).is_some());
+    let part_of = |index: usize| spec.partition(&history.operations()[index].input).filter(|_| is_divided);
+    let returns: Vec<usize> = history
+        .events()
+        .iter()
+        .filter_map(|event| match *event {
+            Event::Returned(index) if part_of(index) == part_of(first) => Some(index),
+            _ => None,
+        })
+        .collect();
+    let cut = |end: usize| Part::up_to(&spec, history, returns[end]);
+    let judged = |end: usize| {
+        let part = cut(end);
+        check_with(&spec_of(&part.history), &part.history, effort)
+    };
+    let at = returns.iter().position(|&index| index == first).unwrap_or(returns.len() - 1);
+    // The prefix that ends at `high` is impossible, and the one that ends before `low` is not.
+    let (mut low, mut high) = match judged(at) {
+        Verdict::Violation(_) if at == 0 || !judged(at - 1).is_violation() => (at, at),
+        Verdict::Violation(_) => (0, at),
+        Verdict::Linearizable => (at + 1, returns.len() - 1),
+        // There is no time to look any further.
+        Verdict::Unknown(_) => (at, at),
+    };
+    while low < high && patience.lasts() {
+        let middle = usize::midpoint(low, high);
+        if judged(middle).is_violation() { high = middle } else { low = middle + 1 }
+    }
+    let part = cut(high);
+    // What was possible is told without what the last operation itself proves.
+    let violation = match check_with(&spec_of(&part.before()), &part.history, effort) {
+        Verdict::Violation(violation) if violation.operation.id.0 as usize == part.last => *violation,
+        _ => return (cut(at), renamed(found, &|id| OperationId(typed.sources[id.0 as usize] as u64))),
+    };
+    let name = |id: OperationId| OperationId(typed.sources[part.sources[id.0 as usize]] as u64);
+    let violation = renamed(violation, &name);
+    (part, violation)
+}
+
+/// What one trial for a core may cost; many are made.
+const TRIAL_LIMITS: Limits = Limits { steps_max: 400_000, configurations_max: 20_000 };
 
 /// One order for each part of the object, where one is found in time.
 fn orders<S: Specification>(spec: &S, typed: &Typed<S::Input, S::Output>) -> Vec<Vec<usize>> {
@@ -117,24 +203,47 @@ impl<I: Clone, O: Clone> Part<I, O> {
         let last = ids[&last].0 as usize;
         Self { history: recorder.finish(), sources, last }
     }
+
+    /// What was known before the last operation returned.
+    fn before(&self) -> History<I, O> {
+        let mut is_weak = vec![false; self.history.len()];
+        is_weak[self.last] = true;
+        weakened(&self.history, &is_weak)
+    }
 }
 
-/// Whether the time for an explanation has not passed yet.
-fn countdown<'a>(effort: &Effort<'a>) -> impl Fn() -> bool + use<'a> {
-    let time = effort.time;
-    let begun = time.map(|time| (time.elapsed)());
-    let trials = std::cell::Cell::new(0_u32);
-    move || match (time, begun) {
-        (Some(time), Some(begun)) => (time.elapsed)().saturating_sub(begun) < EXPLANATION_TIME_MAX,
-        _ => {
-            trials.set(trials.get() + 1);
-            trials.get() < TRIALS_WITHOUT_CLOCK_MAX
+/// How long an explanation is worked on.
+struct Patience<'a> {
+    /// With a clock: until when.
+    limit: Option<TimeLimit<'a>>,
+    /// Without one: how many trials may still be made.
+    trials_left: Cell<usize>,
+}
+
+impl<'a> Patience<'a> {
+    fn new(effort: &Effort<'a>, operations: usize) -> Self {
+        let limit = effort.time.map(|TimeLimit { elapsed, .. }| TimeLimit {
+            time_max: elapsed() + EXPLANATION_TIME_MAX,
+            elapsed,
+        });
+        Self { limit, trials_left: Cell::new(OPERATIONS_TRIED_MAX / operations.max(1)) }
+    }
+
+    /// Whether there is time for another trial.
+    fn lasts(&self) -> bool {
+        match self.limit {
+            Some(TimeLimit { time_max, elapsed }) => elapsed() < time_max,
+            None => {
+                let left = self.trials_left.get();
+                self.trials_left.set(left.saturating_sub(1));
+                left > 0
+            }
         }
     }
 }
 
-/// How many trials a caller without a clock pays for.
-const TRIALS_WITHOUT_CLOCK_MAX: u32 = 2_000;
+/// What a caller without a clock pays for: operations of all trials together.
+const OPERATIONS_TRIED_MAX: usize = 5_000_000;
 
 /// The same violation with other ids.
 fn renamed(violation: Violation, name: &impl Fn(OperationId) -> OperationId) -> Violation {

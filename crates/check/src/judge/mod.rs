@@ -7,14 +7,20 @@
 
 mod core;
 mod linear;
+mod names;
 mod objects;
+mod operations;
 mod report;
+mod transactions;
 
 use std::time::Duration;
 
+use crate::format::objects::Typed;
 use crate::format::{Fault, Log, Object};
+use crate::history::History;
 use crate::linearizability::Effort;
-use crate::model::{Family, Finding, Judgement, Model};
+use crate::model::{Finding, Judgement, Model};
+use crate::specification::Specification;
 
 pub use core::Core;
 pub use report::{describe, report, wrapped};
@@ -23,13 +29,37 @@ pub use report::{describe, report, wrapped};
 #[derive(Clone)]
 pub struct Question<'a> {
     /// Which models.
-    pub models: Vec<Model>,
+    pub models: Models,
     /// What the log is about; nothing to find out.
     pub object: Option<Object>,
     /// What it may cost.
     pub effort: Effort<'a>,
     /// Whether an order that explains the history is to be looked for, to be drawn.
     pub wants_order: bool,
+}
+
+/// Which models are asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Models {
+    /// The strongest one: linearizability, of transactions strict serializability.
+    Usual,
+    /// All that speak of such a history.
+    All,
+    /// These.
+    These(Vec<Model>),
+}
+
+impl Models {
+    /// The models, for an object.
+    pub fn of(&self, object: Object) -> Vec<Model> {
+        match (self, object.is_transactional()) {
+            (Self::These(models), _) => models.clone(),
+            (Self::Usual, false) => vec![Model::Linearizable],
+            (Self::Usual, true) => vec![Model::StrictSerializable],
+            (Self::All, false) => Model::OPERATIONS.to_vec(),
+            (Self::All, true) => Model::TRANSACTIONS.to_vec(),
+        }
+    }
 }
 
 /// What was found out.
@@ -39,6 +69,8 @@ pub struct Answer {
     pub object: Object,
     /// What was found about each model.
     pub findings: Vec<Explained>,
+    /// The anomalies of transactions, by name.
+    pub anomalies: Vec<Anomalous>,
     /// Orders that explain the history, or what of it can be explained: of each part one, as indices of the log.
     pub orders: Vec<Vec<usize>>,
 }
@@ -50,6 +82,19 @@ pub struct Explained {
     pub judgement: Judgement,
     /// What is impossible already, where that was worked out.
     pub core: Option<Core>,
+}
+
+/// An anomaly of transactions.
+#[derive(Clone, Debug)]
+pub struct Anomalous {
+    /// Its name in the literature, with the order that it needs: `G-single-realtime`.
+    pub name: String,
+    /// What the name means, as a clause.
+    pub meaning: &'static str,
+    /// The weakest model that it breaks.
+    pub breaks: Model,
+    /// Its transactions, as indices of the log, in the order of the cycle where there is one.
+    pub operations: Vec<usize>,
 }
 
 /// Why there is no answer at all.
@@ -78,36 +123,35 @@ pub fn judge(log: &Log, question: &Question<'_>) -> Result<Answer, QuestionError
         None => Object::guess(log).map_err(QuestionError::Object)?,
     };
     let at_fault = |fault| QuestionError::Operation { object, fault };
-    let mut answer = Answer { object, findings: Vec::new(), orders: Vec::new() };
-    for &model in &question.models {
-        let explained = match (object.is_transactional(), model.family()) {
-            (false, Family::Operations) if model == Model::Linearizable => {
-                let linear = objects::linearizable(log, object, question).map_err(at_fault)?;
-                answer.orders = linear.orders;
-                Explained { judgement: linear.judgement, core: linear.core }
-            }
-            (false, Family::Operations) => without_core(not_yet(model, object)),
-            (true, Family::Transactions) => without_core(not_yet(model, object)),
-            (false, Family::Transactions) => {
-                let reason = format!("it speaks of transactions, and a {object} has none");
-                without_core(Judgement::unknown(model, reason))
-            }
-            (true, Family::Operations) => {
-                let reason = "it speaks of operations one by one, and these are transactions";
-                without_core(Judgement::unknown(model, reason))
-            }
-        };
-        answer.findings.push(explained);
+    let models = question.models.of(object);
+    if object.is_transactional() {
+        let (findings, anomalies) = transactions::judge(log, object, question, &models).map_err(at_fault)?;
+        return Ok(Answer { object, findings, anomalies, orders: Vec::new() });
     }
-    Ok(answer)
+    let (findings, orders) = operations::judge(log, object, question, &models).map_err(at_fault)?;
+    Ok(Answer { object, findings, anomalies: Vec::new(), orders })
+}
+
+/// Something that is found out about a history, whatever its specification.
+trait Seeker {
+    /// What is found.
+    type Found;
+
+    /// Finds it. `spec_of` makes the specification for a history, from which it may take hints.
+    fn seek<S>(
+        self,
+        spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
+        typed: &Typed<S::Input, S::Output>,
+    ) -> Self::Found
+    where
+        S: Specification<Input: Sync, Output: Sync> + Sync;
+
+    /// What there is to say of an object that has no such specification.
+    fn none(self, object: Object) -> Self::Found;
 }
 
 fn without_core(judgement: Judgement) -> Explained {
     Explained { judgement, core: None }
-}
-
-fn not_yet(model: Model, object: Object) -> Judgement {
-    Judgement::unknown(model, format!("there is no checker of it for a {object}"))
 }
 
 impl Answer {
@@ -121,6 +165,11 @@ impl Answer {
         } else {
             Worst::Kept
         }
+    }
+
+    /// What stands before the number of an operation where it is named: `#7`, of a transaction `T7`.
+    pub fn mark(&self) -> &'static str {
+        if self.object.is_transactional() { "T" } else { "#" }
     }
 
     /// The index in the log of the first operation that is impossible.

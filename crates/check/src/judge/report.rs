@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Answer, Core, Explained};
+use super::{Anomalous, Answer, Core, Explained};
 use crate::format::{Datum, Ending, Log, Operation};
-use crate::model::{Breach, Finding, Model, Summary};
+use crate::model::{Breach, Finding, Judgement, Model, Summary};
 
 /// How many operations of a core, of an order or of a witness are listed.
 const LISTED_MAX: usize = 24;
@@ -16,20 +16,80 @@ const VALUE_CHARACTERS_MAX: usize = 48;
 /// The report on an answer, in lines of at most `columns` characters as far as words allow.
 pub fn report(log: &Log, answer: &Answer, columns: usize) -> String {
     let mut text = String::new();
-    for (index, explained) in answer.findings.iter().enumerate() {
-        if index > 0 {
-            text.push('\n');
-        }
-        finding(&mut text, log, answer, explained, columns);
+    match answer.findings.as_slice() {
+        [explained] => finding(&mut text, log, answer, explained, columns),
+        findings => several(&mut text, log, answer, findings, columns),
     }
-    if answer.findings.len() > 1 {
-        let judgements = answer.findings.iter().map(|explained| explained.judgement.clone()).collect();
-        text.push('\n');
-        for line in Summary::new(judgements).to_string().lines() {
-            paragraph(&mut text, line, "", columns);
-        }
-    }
+    anomalies(&mut text, answer, columns);
     text
+}
+
+/// Several models: what their verdicts say together, each of them in a line, and why the weakest are broken; a stronger
+/// one is broken for the same reason.
+fn several(text: &mut String, log: &Log, answer: &Answer, findings: &[Explained], columns: usize) {
+    let summary = Summary::new(findings.iter().map(|explained| explained.judgement.clone()).collect());
+    for line in summary.to_string().lines() {
+        paragraph(text, line, "  ", columns);
+    }
+    text.push('\n');
+    let titles = findings.iter().map(|explained| explained.judgement.model.title().chars().count());
+    let wide = titles.max().unwrap_or_default();
+    for Judgement { model, finding } in findings.iter().map(|explained| &explained.judgement) {
+        let verdict = match finding {
+            Finding::Kept => "kept".to_owned(),
+            Finding::Broken(breach) => {
+                breach.anomaly.as_ref().map_or_else(|| "broken".to_owned(), |name| format!("broken: {name}"))
+            }
+            Finding::Unknown { .. } => "unknown".to_owned(),
+        };
+        paragraph(text, &format!("{:<wide$}  {verdict}", model.title()), "  ", columns.max(wide + 2));
+    }
+    let mut told: Vec<&Breach> = Vec::new();
+    for explained in findings.iter().filter(|each| summary.weakest_broken.contains(&each.judgement.model)) {
+        let Some(breach) = explained.judgement.breach().filter(|breach| !told.contains(breach)) else {
+            continue;
+        };
+        told.push(breach);
+        text.push('\n');
+        finding(text, log, answer, explained, columns);
+    }
+    let unknown =
+        findings.iter().filter(|explained| matches!(explained.judgement.finding, Finding::Unknown { .. }));
+    let mut reasons: Vec<&str> = Vec::new();
+    for explained in unknown {
+        let Finding::Unknown { reason } = &explained.judgement.finding else { continue };
+        if !reasons.contains(&reason.as_str()) {
+            reasons.push(reason);
+            text.push('\n');
+            finding(text, log, answer, explained, columns);
+        }
+    }
+}
+
+/// The names of all anomalies of transactions, where they are more than was told.
+fn anomalies(text: &mut String, answer: &Answer, columns: usize) {
+    let told =
+        answer.findings.iter().filter_map(|explained| explained.judgement.breach()?.anomaly.as_deref());
+    let told: Vec<&str> = if answer.findings.len() == 1 { told.collect() } else { Vec::new() };
+    let mut others: Vec<&Anomalous> = Vec::new();
+    for anomalous in &answer.anomalies {
+        if !told.contains(&anomalous.name.as_str())
+            && !others.iter().any(|other| other.name == anomalous.name)
+        {
+            others.push(anomalous);
+        }
+    }
+    if others.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", if told.is_empty() { "Anomalies:" } else { "Other anomalies:" });
+    for Anomalous { name, meaning, breaks, operations } in others {
+        let transactions: Vec<String> = operations.iter().map(|index| format!("T{index}")).collect();
+        let them =
+            if transactions.is_empty() { String::new() } else { format!(" ({})", transactions.join(", ")) };
+        let sentence = format!("- {name}: {meaning}{them}; it breaks {}.", breaks.title());
+        paragraph(text, &sentence, "  ", columns);
+    }
 }
 
 fn finding(text: &mut String, log: &Log, answer: &Answer, explained: &Explained, columns: usize) {
@@ -39,19 +99,42 @@ fn finding(text: &mut String, log: &Log, answer: &Answer, explained: &Explained,
         Finding::Unknown { reason } => {
             paragraph(text, &format!("Unknown: {title}, because {reason}."), "", columns);
         }
-        Finding::Broken(breach) if explained.judgement.model == Model::Linearizable => {
+        Finding::Broken(breach)
+            if explained.judgement.model == Model::Linearizable && explained.core.is_some() =>
+        {
             linearizability(text, log, answer, explained, breach, columns);
         }
         Finding::Broken(breach) => {
             let anomaly = breach.anomaly.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
-            paragraph(text, &format!("Broken: {title}. {}{anomaly}.", breach.sentence), "", columns);
+            paragraph(
+                text,
+                &format!("Broken: {title}. {}{anomaly}.", capitalized(&breach.sentence)),
+                "",
+                columns,
+            );
             let operations: Vec<usize> = breach.witness.iter().map(|each| each.id.0 as usize).collect();
-            list(text, log, &operations, None, columns);
+            if !operations.is_empty() {
+                text.push('\n');
+            }
+            list(text, log, &operations, Marks { last: None, numbers: Some(answer.mark()) }, columns);
+            if !breach.steps.is_empty() {
+                text.push('\n');
+            }
             for step in &breach.steps {
                 paragraph(text, &format!("- {}", step.text), "  ", columns);
             }
+            if let (true, Some(first)) =
+                (answer.object.is_transactional() && !breach.steps.is_empty(), operations.first())
+            {
+                let _ = writeln!(text, "So T{first} would come before itself.");
+            }
         }
     }
+}
+
+fn capitalized(sentence: &str) -> String {
+    let mut characters = sentence.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 /// Why there is no order: the operation, what is impossible already, what was possible, and what worked.
@@ -76,7 +159,7 @@ fn linearizability(
     if let Some(core) = &explained.core {
         text.push('\n');
         paragraph(text, &core_sentence(core), "", columns);
-        list(text, log, &core.operations, Some(last), columns);
+        list(text, log, &core.operations, Marks { last: Some(last), numbers: None }, columns);
     }
     text.push('\n');
     paragraph(text, "What it ran into, in every state that was possible when it returned:", "", columns);
@@ -88,7 +171,7 @@ fn linearizability(
     if !concurrent.is_empty() {
         text.push('\n');
         paragraph(text, "In flight then, in any order or not at all, and no help:", "", columns);
-        list(text, log, &concurrent, None, columns);
+        list(text, log, &concurrent, Marks::default(), columns);
     }
     if let Some(order) = answer.orders.first() {
         text.push('\n');
@@ -113,6 +196,10 @@ fn core_sentence(core: &Core) -> String {
         1 => "This operation alone is".to_owned(),
         count => format!("These {count} operations are"),
     };
+    let before = match core.before {
+        0 => String::new(),
+        count => format!(" after {count} before them that stay as they were"),
+    };
     let others = match core.others {
         0 => String::new(),
         1 => ", whether the other one took effect at any time after its invocation or never".to_owned(),
@@ -123,29 +210,43 @@ fn core_sentence(core: &Core) -> String {
         }
     };
     let rest = if core.is_minimal { "" } else { " (fewer may be; the search was cut short)" };
-    format!("{these} impossible already{others}{rest}:")
+    format!("{these} impossible already{before}{others}{rest}:")
+}
+
+/// What a list of operations says besides.
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    /// The operation that cannot be placed.
+    last: Option<usize>,
+    /// What stands before their numbers, where a text calls them by these.
+    numbers: Option<&'static str>,
 }
 
 /// Operations, one a line.
-fn list(text: &mut String, log: &Log, operations: &[usize], last: Option<usize>, columns: usize) {
+fn list(text: &mut String, log: &Log, operations: &[usize], marks: Marks, columns: usize) {
     let shown =
         if operations.len() > LISTED_MAX { &operations[operations.len() - LISTED_MAX..] } else { operations };
     if shown.len() < operations.len() {
         let _ = writeln!(text, "  {} earlier ones, and", operations.len() - shown.len());
     }
-    let width = |part: fn(&Log, &Operation) -> String| {
-        shown.iter().map(|&index| part(log, &log.operations[index]).chars().count()).max().unwrap_or_default()
+    let number = |index: usize| marks.numbers.map_or_else(String::new, |mark| format!("{mark}{index}"));
+    let width = |part: &dyn Fn(usize) -> String| {
+        shown.iter().map(|&index| part(index).chars().count()).max().unwrap_or_default()
     };
-    let process = |log: &Log, operation: &Operation| log.client_name(operation.client);
-    let (lines_wide, process_wide) = (width(|_, operation| lines_of(operation)), width(process));
+    let lines = |index: usize| lines_of(&log.operations[index]);
+    let process = |index: usize| log.client_name(log.operations[index].client);
+    let (numbers_wide, lines_wide, process_wide) = (width(&number), width(&lines), width(&process));
     for &index in shown {
-        let operation = &log.operations[index];
-        let mark = if last == Some(index) { "  <- cannot be placed" } else { "" };
+        let mark = if marks.last == Some(index) { "  <- cannot be placed" } else { "" };
+        let number = match marks.numbers {
+            Some(_) => format!("{:<numbers_wide$}  ", number(index)),
+            None => String::new(),
+        };
         let line = format!(
-            "  {:<lines_wide$}  process {:<process_wide$}  {}{mark}",
-            lines_of(operation),
-            log.client_name(operation.client),
-            describe(operation)
+            "  {number}{:<lines_wide$}  process {:<process_wide$}  {}{mark}",
+            lines(index),
+            process(index),
+            describe(&log.operations[index])
         );
         let _ = writeln!(text, "{}", cut(&line, columns));
     }
@@ -160,40 +261,59 @@ fn lines_of(operation: &Operation) -> String {
     }
 }
 
-/// An operation in a few words: `write 3`, `read → 3`, `"a": append "x" → ?`.
+/// An operation in a few words: `write 3`, `read → 3`, `"a": append "x" → ?`, `append x 1, r y [1 2]`.
 pub fn describe(operation: &Operation) -> String {
     let mut text = String::new();
     if let Some(key) = &operation.key {
         let _ = write!(text, "{}: ", short(key));
     }
-    text.push_str(&operation.function);
-    let is_question = matches!(
-        &*operation.function,
-        "read" | "r" | "get" | "dequeue" | "elements" | "contains" | "txn" | "range"
-    );
-    let result = match &operation.ending {
-        Ending::Returned { value, .. } => Some(value),
-        Ending::Failed { .. } | Ending::Unknown { .. } => None,
-    };
-    let is_transaction = &*operation.function == "txn";
-    let asked = result.filter(|_| is_transaction).unwrap_or(&operation.argument);
-    if !asked.is_nil() {
-        let _ = write!(text, " {}", short(asked));
+    if !transaction(&mut text, operation) {
+        single(&mut text, operation);
     }
     match &operation.ending {
-        Ending::Returned { value, .. }
-            if !is_transaction && (is_question || *value != operation.argument) =>
-        {
-            // `nil` is an answer only where one was asked for.
-            if is_question || !value.is_nil() {
-                let _ = write!(text, " → {}", short(value));
-            }
-        }
         Ending::Returned { .. } => {}
         Ending::Failed { .. } => text.push_str(" → failed"),
         Ending::Unknown { .. } => text.push_str(" → ?"),
     }
     text
+}
+
+/// The parts of a transaction, if it is one.
+fn transaction(text: &mut String, operation: &Operation) -> bool {
+    if &*operation.function != "txn" {
+        return false;
+    }
+    let asked_or_answered = match &operation.ending {
+        Ending::Returned { value, .. } if !value.is_nil() => value,
+        _ => &operation.argument,
+    };
+    let Some(parts) = asked_or_answered.as_list() else { return false };
+    for (place, part) in parts.iter().enumerate() {
+        let before = if place == 0 { "" } else { ", " };
+        let words = part.as_list().unwrap_or_default().iter().enumerate().map(|(place, word)| {
+            // The function and the key are names; values are told apart by how they are written.
+            word.as_name().filter(|_| place < 2).map_or_else(|| word.to_string(), str::to_owned)
+        });
+        let words: Vec<String> = words.collect();
+        let _ = write!(text, "{before}{}", words.join(" "));
+    }
+    true
+}
+
+fn single(text: &mut String, operation: &Operation) {
+    text.push_str(&operation.function);
+    if !operation.argument.is_nil() {
+        let _ = write!(text, " {}", short(&operation.argument));
+    }
+    let is_question =
+        matches!(&*operation.function, "read" | "r" | "get" | "dequeue" | "elements" | "contains" | "range");
+    if let Ending::Returned { value, .. } = &operation.ending {
+        // `nil` is an answer only where one was asked for.
+        let is_news = *value != operation.argument && !value.is_nil();
+        if is_question || is_news {
+            let _ = write!(text, " → {}", short(value));
+        }
+    }
 }
 
 fn short(value: &Datum) -> String {

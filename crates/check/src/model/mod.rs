@@ -39,6 +39,7 @@ use std::time::Duration;
 pub use judgement::{Breach, Finding, Judgement, Step};
 pub use names::UnknownModel;
 pub use summary::Summary;
+pub(crate) use summary::implied;
 
 /// A consistency model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

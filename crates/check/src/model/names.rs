@@ -68,7 +68,7 @@ impl Model {
     }
 
     /// The short name without a parameter.
-    fn stem(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Linearizable => "linearizable",
             Self::Sequential => "sequential",
@@ -100,10 +100,10 @@ impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Eventual { quiet: time } | Self::StalenessTime { age_max: time } => {
-                f.pad(&format!("{}={}", self.stem(), time_text(time)))
+                f.pad(&format!("{}={}", self.name(), time_text(time)))
             }
-            Self::StalenessVersions { versions } => f.pad(&format!("{}={versions}", self.stem())),
-            _ => f.pad(self.stem()),
+            Self::StalenessVersions { versions } => f.pad(&format!("{}={versions}", self.name())),
+            _ => f.pad(self.name()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Judgement, Model};
+use super::{Finding, Judgement, Model};
 
 /// Judgements about one history, and what is most worth knowing of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,16 @@ impl Summary {
         })
         .find(|(kept, broken)| kept.implies(*broken))
     }
+}
+
+/// What some judgements say of another model: what a kept model implies is kept, and what implies a broken one is
+/// broken, for the same reason.
+pub(crate) fn implied(model: Model, judged: &[Judgement]) -> Option<Finding> {
+    let settles = |judgement: &&Judgement| {
+        (judgement.is_kept() && judgement.model.implies(model))
+            || (judgement.is_broken() && model.implies(judgement.model))
+    };
+    judged.iter().find(settles).map(|judgement| judgement.finding.clone())
 }
 
 /// The models that no other is beyond; `beyond(model, other)` says that `other` makes `model` superfluous.

@@ -42,7 +42,7 @@ mod trace;
 mod views;
 
 use crate::linearizability::Effort;
-use crate::model::{Family, Finding, Judgement, Model, Summary};
+use crate::model::{Family, Finding, Judgement, Model, Summary, implied};
 
 use graph::Graph;
 use sources::{Sources, judge};
@@ -89,14 +89,6 @@ fn rank(model: Model) -> usize {
         Model::Linearizable,
     ];
     order.iter().position(|other| *other == model).unwrap_or(order.len())
-}
-
-fn implied(model: Model, judged: &[Judgement]) -> Option<Finding> {
-    let settles = |judgement: &&Judgement| {
-        (judgement.is_kept() && judgement.model.implies(model))
-            || (judgement.is_broken() && model.implies(judgement.model))
-    };
-    judged.iter().find(settles).map(|judgement| judgement.finding.clone())
 }
 
 fn find(model: Model, trace: &Trace<'_>, sources: &Sources, effort: Effort<'_>) -> Finding {

@@ -19,6 +19,7 @@ mod lock;
 mod queue;
 mod register;
 mod set;
+mod texts;
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -31,6 +32,7 @@ pub use lock::{Lock, LockInput, LockOutput, LockState};
 pub use queue::{Queue, QueueInput, QueueOutput};
 pub use register::{CasInput, CasOutput, CasRegister, Register, RegisterInput, RegisterOutput};
 pub use set::{Set, SetInput, SetOutput};
+pub use texts::Texts;
 
 /// What an operation, with the output that it had, does to the state wherever it is legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,7 +50,7 @@ pub(super) fn judge(history: &History, models: &[Model], effort: Effort<'_>) -> 
     if let Some((key, value)) = facts.ambiguous {
         let reason = format!(
             "{} was written to {} twice, so it cannot be told whose write was read",
-            value.0,
+            history.value_name(value),
             history.key_name(key)
         );
         let judgements = models.iter().map(|model| Judgement::unknown(*model, reason.clone())).collect();

@@ -29,6 +29,8 @@ pub struct History {
     kind: Option<Kind>,
     keys: Vec<Key>,
     names: BTreeMap<Key, String>,
+    value_names: BTreeMap<Value, String>,
+    are_times_only_an_order: bool,
     records: Vec<Record>,
     operations: Vec<Stored>,
     trunks: Vec<Vec<i64>>,
@@ -141,6 +143,16 @@ impl History {
         self.names.get(&key).cloned().unwrap_or_else(|| key.0.to_string())
     }
 
+    /// A value as people write it.
+    pub fn value_name(&self, value: Value) -> String {
+        self.value_names.get(&value).cloned().unwrap_or_else(|| value.0.to_string())
+    }
+
+    /// Whether the times say what came first, but not when.
+    pub(super) fn are_times_only_an_order(&self) -> bool {
+        self.are_times_only_an_order
+    }
+
     pub(super) fn records(&self) -> &[Record] {
         &self.records
     }
@@ -246,6 +258,16 @@ impl Builder {
     /// Says how people write a key that is not a number.
     pub fn name_key(&mut self, key: Key, name: impl Into<String>) {
         self.history.names.insert(key, name.into());
+    }
+
+    /// Says how people write a value that is not a number.
+    pub fn name_value(&mut self, value: Value, name: impl Into<String>) {
+        self.history.value_names.insert(value, name.into());
+    }
+
+    /// Says that the times only tell what came first. They count, but are not shown.
+    pub fn times_are_only_an_order(&mut self) {
+        self.history.are_times_only_an_order = true;
     }
 
     /// Adds a transaction.

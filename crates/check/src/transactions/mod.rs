@@ -115,6 +115,16 @@ pub fn check(history: &History, model: Model, effort: Effort<'_>) -> Judgement {
     report.judgements.remove(0)
 }
 
+/// Which of some models of transactions a history keeps, and the anomalies that were met on the way.
+pub fn check_each(history: &History, models: &[Model], effort: Effort<'_>) -> Report {
+    let (of_transactions, others): (Vec<Model>, Vec<Model>) =
+        models.iter().partition(|model| model.family() == Family::Transactions);
+    let mut report = analysis::judge(history, &of_transactions, effort);
+    report.judgements.extend(others.into_iter().map(|model| check(history, model, effort)));
+    report.judgements.sort_by_key(|judgement| models.iter().position(|model| *model == judgement.model));
+    report
+}
+
 /// Which models of transactions a history keeps, and the anomalies that break the others.
 pub fn check_all(history: &History, effort: Effort<'_>) -> Report {
     analysis::judge(history, &Model::TRANSACTIONS, effort)

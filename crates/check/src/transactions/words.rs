@@ -3,7 +3,7 @@
 use super::anomaly::{Anomaly, Dependency, Order, Step, Witness};
 use super::facts::{NONE, Oddity};
 use super::history::{History, Stored};
-use super::operation::{Kind, Operation, Status, TransactionId};
+use super::operation::{Kind, Operation, Status, TransactionId, Value};
 use crate::model::Model;
 
 /// Longest list that is written in full; of a longer one the end is shown, where the versions differ.
@@ -26,6 +26,7 @@ pub(super) fn transaction(history: &History, id: TransactionId) -> String {
         Status::Unknown => ", outcome unknown",
     };
     let times = match (header.invoked, header.completed) {
+        _ if history.are_times_only_an_order() => String::new(),
         (Some(invoked), Some(completed)) => format!(", {invoked:?} to {completed:?}"),
         (Some(invoked), None) => format!(", from {invoked:?}"),
         _ => String::new(),
@@ -36,21 +37,22 @@ pub(super) fn transaction(history: &History, id: TransactionId) -> String {
 fn operation(history: &History, operation: &Operation) -> String {
     let key = history.key_name(operation.key());
     match operation {
-        Operation::Append(_, value) => format!("append {} to {key}", value.0),
+        Operation::Append(_, value) => format!("append {} to {key}", history.value_name(*value)),
         Operation::ReadList(_, values) => {
             let values: Vec<i64> = values.iter().map(|value| value.0).collect();
-            format!("read {key} = {}", list(&values))
+            format!("read {key} = {}", list(history, &values))
         }
-        Operation::Write(_, value) => format!("write {key} = {}", value.0),
-        Operation::Read(_, Some(value)) => format!("read {key} = {}", value.0),
+        Operation::Write(_, value) => format!("write {key} = {}", history.value_name(*value)),
+        Operation::Read(_, Some(value)) => format!("read {key} = {}", history.value_name(*value)),
         Operation::Read(_, None) => format!("read {key} = nothing"),
         Operation::Unseen(_) => format!("read {key}, unseen"),
     }
 }
 
-fn list(values: &[i64]) -> String {
+fn list(history: &History, values: &[i64]) -> String {
     let hidden = values.len().saturating_sub(ELEMENTS_SHOWN_MAX);
-    let mut shown: Vec<String> = values[hidden..].iter().map(ToString::to_string).collect();
+    let mut shown: Vec<String> =
+        values[hidden..].iter().map(|value| history.value_name(Value(*value))).collect();
     if hidden > 0 {
         shown.insert(0, format!("… {hidden} more"));
     }
@@ -71,8 +73,10 @@ pub(super) fn justification(
             format!("session {} ran {from} and then {to}", history.header(from).session.0)
         }
         Dependency::RealTime => {
-            let time =
-                |time: Option<std::time::Duration>| time.map_or_else(String::new, |at| format!(" at {at:?}"));
+            let time = |time: Option<std::time::Duration>| {
+                let shown = time.filter(|_| !history.are_times_only_an_order());
+                shown.map_or_else(String::new, |at| format!(" at {at:?}"))
+            };
             let (completed, invoked) = (history.header(from).completed, history.header(to).invoked);
             format!("{from} completed{} before {to} was invoked{}", time(completed), time(invoked))
         }
@@ -123,7 +127,7 @@ pub(super) fn justification(
 /// What a transaction wrote to a key last.
 fn written(history: &History, id: TransactionId, key: u32) -> String {
     let mut values = history.stored(id.index()).iter().rev().filter_map(|operation| match *operation {
-        Stored::Write { key: written, value } if written == key => Some(value.to_string()),
+        Stored::Write { key: written, value } if written == key => Some(history.value_name(Value(value))),
         _ => None,
     });
     values.next().unwrap_or_else(|| "nothing".into())
@@ -136,8 +140,10 @@ fn read(history: &History, id: TransactionId, key: u32) -> String {
         operation.key() == key && !matches!(operation, Stored::Write { .. } | Stored::Unseen { .. })
     });
     match index.map(|index| (index, stored[index])) {
-        Some((_, Stored::Value { value, .. })) => value.to_string(),
-        Some((index, Stored::Prefix { .. } | Stored::Stray { .. })) => list(&history.list(stored, index)),
+        Some((_, Stored::Value { value, .. })) => history.value_name(Value(value)),
+        Some((index, Stored::Prefix { .. } | Stored::Stray { .. })) => {
+            list(history, &history.list(stored, index))
+        }
         _ => "nothing".into(),
     }
 }
@@ -146,7 +152,7 @@ fn read(history: &History, id: TransactionId, key: u32) -> String {
 pub(super) fn oddity(history: &History, oddity: &Oddity) -> Witness {
     let (reader, other) = (TransactionId(oddity.transaction), TransactionId(oddity.other));
     let key = history.key_name(history.key(oddity.key));
-    let value = oddity.value.map_or_else(|| "nothing".into(), |value| value.to_string());
+    let value = oddity.value.map_or_else(|| "nothing".into(), |value| history.value_name(Value(value)));
     let sentence = match oddity.anomaly {
         Anomaly::GarbageRead => format!("{reader} read {value} in {key}, which nobody wrote"),
         Anomaly::DuplicateElements => {
@@ -186,7 +192,7 @@ pub(super) fn oddity(history: &History, oddity: &Oddity) -> Witness {
 }
 
 fn longest(history: &History, key: u32) -> String {
-    list(history.trunk(key))
+    list(history, history.trunk(key))
 }
 
 /// The witness that a cycle is: the steps lead from each transaction to the next and from the last to the first.

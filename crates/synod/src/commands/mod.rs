@@ -1,6 +1,7 @@
 //! The commands, one module each: its arguments, and what it does with them.
 
 mod bench;
+mod check;
 mod compact;
 mod completions;
 mod del;
@@ -58,6 +59,8 @@ pub enum Command {
     Endpoint(endpoint::Arguments),
     /// Measure how fast a cluster answers
     Bench(bench::Arguments),
+    /// Say whether a history keeps a consistency model, and why not
+    Check(check::Arguments),
     /// Hunt for bugs of the database itself, in simulated worlds
     Lab(lab::Arguments),
     /// Print the completion script of a shell
@@ -83,6 +86,7 @@ pub fn run(command_line: CommandLine) -> Result<Exit, Failure> {
         Command::Member(arguments) => member::run(&context, &arguments),
         Command::Endpoint(arguments) => endpoint::run(&context, &arguments),
         Command::Bench(arguments) => bench::run(&context, &arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),

@@ -1,0 +1,315 @@
+//! From files to verdicts: every model by its name, anomalies by theirs, and reasons in the terms of the file.
+
+use proptest::prelude::*;
+use std::time::Duration;
+use synod_check::format::read;
+use synod_check::history::{Client, History, Recorder};
+use synod_check::judge::{Answer, Models, Question, Worst, judge, report};
+use synod_check::linearizability::{Effort, check};
+use synod_check::model::{Finding, Model, Summary};
+use synod_check::specification::{At, Entry, EntryInput, EntryOutput, Keyed, Texts};
+
+fn answer(text: &str, models: Models) -> (Answer, String) {
+    let log = read(text.as_bytes(), |_| {}).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let question = Question { models, object: None, effort: Effort::default(), wants_order: false };
+    let answer = judge(&log, &question).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let report = report(&log, &answer, 80);
+    (answer, report)
+}
+
+fn summary(answer: &Answer) -> Summary {
+    let summary = Summary::new(answer.findings.iter().map(|explained| explained.judgement.clone()).collect());
+    assert_eq!(summary.contradiction(), None);
+    summary
+}
+
+/// Operations that follow one another, of one process each: `0 w 1` writes, `1 r 1` reads.
+fn register(operations: &str) -> String {
+    let mut text = String::new();
+    for operation in operations.split(", ") {
+        let [process, function, value] = operation.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{operation}")
+        };
+        let (function, asked) = if function == "w" { ("write", value) } else { ("read", "nil") };
+        text += &format!("{{:process {process}, :type :invoke, :f :{function}, :value {asked}}}\n");
+        text += &format!("{{:process {process}, :type :ok, :f :{function}, :value {value}}}\n");
+    }
+    text
+}
+
+#[test]
+fn the_lattice_says_where_a_history_stands() {
+    let cases = [
+        ("0 w 1, 1 r 1", "linearizable", ""),
+        // A stale read, by another client.
+        ("0 w 1, 0 w 2, 1 r 1", "sequential", "linearizable"),
+        // Two readers see two writers in different orders.
+        ("0 w 1, 1 w 2, 2 r 1, 2 r 2, 3 r 2, 3 r 1", "causal-memory", "causal-convergence"),
+        // What was read is gone again.
+        (
+            "0 w 1, 0 w 2, 1 r 2, 1 r 1",
+            "read-your-writes, monotonic-writes, writes-follow-reads",
+            "monotonic-reads",
+        ),
+    ];
+    for (operations, kept, broken) in cases {
+        let (answer, report) = answer(&register(operations), Models::All);
+        let summary = summary(&answer);
+        let names = |models: &[Model]| models.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        assert_eq!(names(&summary.strongest_kept), kept, "{operations}\n{report}");
+        assert_eq!(names(&summary.weakest_broken), broken, "{operations}\n{report}");
+    }
+}
+
+#[test]
+fn a_reason_speaks_of_the_operations_of_the_file() {
+    // The failed write is no part of what is judged, and yet it counts.
+    let failed =
+        "{:process 7, :type :invoke, :f :write, :value 9}\n{:process 7, :type :fail, :f :write, :value 9}\n";
+    let text = failed.to_owned() + &register("0 w 1, 0 w 2, 1 r 2, 1 r 1");
+    let (_, report) = answer(&text, Models::These(vec![Model::MonotonicReads]));
+    assert!(report.contains("#4  lines 9-10  process 1  read → 1"), "{report}");
+    assert!(report.contains("- #1 is before #2 in the session of client 0."), "{report}");
+}
+
+#[test]
+fn objects_that_read_and_write_at_once_are_searched() {
+    // Sequential, since the second process may lag behind; not linearizable.
+    let text = "\
+{:process 0, :type :invoke, :f :enqueue, :value 1}\n{:process 0, :type :ok, :f :enqueue, :value 1}
+{:process 1, :type :invoke, :f :dequeue, :value nil}\n{:process 1, :type :ok, :f :dequeue, :value nil}\n";
+    let (answer, report) = answer(text, Models::All);
+    let summary = summary(&answer);
+    assert_eq!(summary.strongest_kept, [Model::Sequential], "{report}");
+    assert_eq!(summary.weakest_broken, [Model::Linearizable], "{report}");
+    assert_eq!(summary.unknown, [], "what sequential consistency implies is kept");
+}
+
+#[test]
+fn models_of_the_other_family_are_unknown() {
+    let both = || Models::These(vec![Model::Serializable, Model::Linearizable]);
+    for text in [register("0 w 1"), "{:process 0, :type :ok, :value [[:append :x 1]]}".to_owned()] {
+        let (answer, report) = answer(&text, both());
+        let unknown = answer
+            .findings
+            .iter()
+            .filter(|explained| matches!(explained.judgement.finding, Finding::Unknown { .. }));
+        assert_eq!(unknown.count(), 1, "{report}");
+        assert_eq!(answer.worst(), Worst::Unknown);
+    }
+}
+
+/// Transactions that ended one after the other, each `process outcome parts`.
+fn transactions(lines: &[&str]) -> String {
+    let line = |line: &&str| {
+        let (process, rest) = line.split_once(' ').expect("a process");
+        let (outcome, parts) = rest.split_once(' ').expect("an outcome");
+        format!("{{:process {process}, :type :{outcome}, :f :txn, :value [{parts}]}}\n")
+    };
+    lines.iter().map(line).collect()
+}
+
+#[test]
+fn anomalies_of_lists_have_their_names() {
+    for (expected, breaks, lines) in [
+        (
+            "G0",
+            "read-committed",
+            &[
+                "0 ok [:append :x 1] [:append :y 1]",
+                "1 ok [:append :x 2] [:append :y 2]",
+                "2 ok [:r :x [1 2]] [:r :y [2 1]]",
+            ][..],
+        ),
+        ("G1a", "read-committed", &["0 fail [:append :x 1]", "1 ok [:r :x [1]]"]),
+        ("G1b", "read-committed", &["0 ok [:append :x 1] [:append :x 2]", "1 ok [:r :x [1]]"]),
+        ("G1c", "read-committed", &["0 ok [:append :x 1] [:r :y [1]]", "1 ok [:append :y 1] [:r :x [1]]"]),
+        ("internal", "read-atomic", &["0 ok [:append :x 1] [:r :x nil]"]),
+        (
+            "lost update",
+            "snapshot-isolation",
+            &["0 ok [:append :x 0]", "1 ok [:r :x [0]] [:append :x 1]", "2 ok [:r :x [0]] [:append :x 2]"],
+        ),
+        (
+            "write skew",
+            "serializable",
+            &["0 ok [:r :x nil] [:append :y 1]", "1 ok [:r :y nil] [:append :x 1]"],
+        ),
+        (
+            "long fork",
+            "snapshot-isolation",
+            &[
+                "0 ok [:append :x 1]",
+                "1 ok [:append :y 1]",
+                "2 ok [:r :x [1]] [:r :y nil]",
+                "3 ok [:r :y [1]] [:r :x nil]",
+            ],
+        ),
+        (
+            "dirty update",
+            "read-committed",
+            &["0 fail [:append :x 1]", "1 ok [:append :x 2]", "2 ok [:r :x [1 2]]"],
+        ),
+        ("duplicate elements", "read-committed", &["0 ok [:append :x 1]", "1 ok [:r :x [1 1]]"]),
+        (
+            "incompatible order",
+            "read-committed",
+            &["0 ok [:append :x 1]", "1 ok [:append :x 2]", "2 ok [:r :x [1 2]]", "3 ok [:r :x [2 1]]"],
+        ),
+    ] {
+        let (answer, report) = answer(&transactions(lines), Models::All);
+        let found: Vec<&str> = answer.anomalies.iter().map(|anomalous| &*anomalous.name).collect();
+        assert!(found.contains(&expected), "expected {expected}, found {found:?}\n{report}");
+        assert_eq!(summary(&answer).weakest_broken[0].to_string(), breaks, "{report}");
+    }
+}
+
+#[test]
+fn anomalies_of_registers_have_their_names() {
+    for (expected, lines) in [
+        ("G1a", &["0 fail [:w :x 1]", "1 ok [:r :x 1]"][..]),
+        ("G1b", &["0 ok [:w :x 1] [:w :x 2]", "1 ok [:r :x 1]"]),
+        ("G1c", &["0 ok [:w :x 1] [:r :y 1]", "1 ok [:w :y 1] [:r :x 1]"]),
+        ("lost update", &["0 ok [:w :x 0]", "1 ok [:r :x 0] [:w :x 1]", "2 ok [:r :x 0] [:w :x 2]"]),
+        ("garbage read", &["0 ok [:r :x 5]"]),
+    ] {
+        let (answer, report) = answer(&transactions(lines), Models::All);
+        let found: Vec<&str> = answer.anomalies.iter().map(|anomalous| &*anomalous.name).collect();
+        assert!(found.contains(&expected), "expected {expected}, found {found:?}\n{report}");
+    }
+}
+
+#[test]
+fn keys_and_values_that_are_no_numbers_keep_their_names() {
+    let text = transactions(&["0 fail [:append \"one key\" :red]", "1 ok [:r \"one key\" [:red]]"]);
+    let (_, report) = answer(&text, Models::Usual);
+    assert!(report.contains("T1 read :red in one key, which T0 wrote and\naborted (G1a)"), "{report}");
+}
+
+#[test]
+fn only_what_has_times_is_told_with_times() {
+    let circle = |times: [u32; 4]| {
+        let [a, b, c, d] = times;
+        format!(
+            "{{:process 0, :type :invoke, :f :txn, :value [[:append :x 1]], :time {a}}}
+{{:process 0, :type :ok, :f :txn, :value [[:append :x 1]], :time {b}}}
+{{:process 1, :type :invoke, :f :txn, :value [[:r :x nil]], :time {c}}}
+{{:process 1, :type :ok, :f :txn, :value [[:r :x nil]], :time {d}}}"
+        )
+    };
+    let (timed, report) = answer(&circle([5, 6, 7, 8]), Models::Usual);
+    assert!(report.contains("T0 completed at 6ns before T1 was invoked at 7ns"), "{report}");
+    // Without useful times the order of the file counts all the same.
+    let (untimed, report) = answer(&circle([0, 0, 0, 0]), Models::Usual);
+    assert!(report.contains("T0 completed before T1 was invoked"), "{report}");
+    assert_eq!((timed.worst(), untimed.worst()), (Worst::Broken, Worst::Broken));
+}
+
+/// Appends and gets of one key that is only appended to.
+const APPENDS: &str = r#"
+{:process 0, :type :invoke, :f :append, :key "k", :value "a"}
+{:process 1, :type :invoke, :f :append, :key "k", :value "b"}
+{:process 0, :type :ok, :f :append, :key "k", :value "a"}
+{:process 1, :type :ok, :f :append, :key "k", :value "b"}
+{:process 2, :type :invoke, :f :get, :key "k", :value nil}
+{:process 2, :type :ok, :f :get, :key "k", :value "ab"}
+{:process 2, :type :invoke, :f :get, :key "k", :value nil}
+{:process 2, :type :ok, :f :get, :key "k", :value "ba"}
+{:process 0, :type :invoke, :f :append, :key "k", :value "c"}
+{:process 0, :type :ok, :f :append, :key "k", :value "c"}
+{:process 2, :type :invoke, :f :get, :key "k", :value nil}
+{:process 2, :type :ok, :f :get, :key "k", :value "bac"}
+"#;
+
+#[test]
+fn what_a_later_answer_proves_does_not_move_the_blame() {
+    let (answer, report) = answer(APPENDS, Models::Usual);
+    let problem = answer.problem().expect("there is no order");
+    assert_eq!(problem, 3, "the get of lines 8-9 is the first that cannot be: {report}");
+    assert!(report.contains("Everything before it can be explained"), "{report}");
+}
+
+/// A history of one key, mostly of appends: each choice lets a client go on. Some gets return two of their letters exchanged.
+fn appended(choices: &[(u8, u8)]) -> History<At<u8, EntryInput>, EntryOutput> {
+    struct Flight {
+        id: synod_check::history::OperationId,
+        input: EntryInput,
+        output: Option<EntryOutput>,
+    }
+    let mut recorder = Recorder::new();
+    let mut flights: [Option<Flight>; 4] = [const { None }; 4];
+    let mut text = String::new();
+    for (number, &(client, what)) in choices.iter().enumerate() {
+        let at = Duration::from_nanos(number as u64);
+        let client = usize::from(client % 4);
+        match flights[client].take() {
+            None => {
+                let letter = char::from(b'a' + (number % 26) as u8);
+                let input = if what % 3 == 0 {
+                    EntryInput::Get
+                } else {
+                    EntryInput::Append(letter.to_string().into())
+                };
+                let asked = At { key: 0, input: input.clone() };
+                let id = recorder.invoke(Client(client as u64), at, asked).expect("the client is idle");
+                flights[client] = Some(Flight { id, input, output: None });
+            }
+            Some(Flight { id, input, output: None }) => {
+                let output = match &input {
+                    EntryInput::Append(more) => {
+                        text += more;
+                        EntryOutput::Done
+                    }
+                    EntryInput::Put(new) => {
+                        text = new.to_string();
+                        EntryOutput::Done
+                    }
+                    EntryInput::Delete => {
+                        text.clear();
+                        EntryOutput::Done
+                    }
+                    EntryInput::CompareAndSwap { expected, new } => {
+                        let swaps = expected.as_deref() == (!text.is_empty()).then_some(text.as_str());
+                        if swaps {
+                            text = new.to_string();
+                        }
+                        EntryOutput::Swapped(swaps)
+                    }
+                    EntryInput::Get => {
+                        EntryOutput::Value((!text.is_empty()).then(|| exchanged(&text, what).into()))
+                    }
+                };
+                flights[client] = Some(Flight { id, input, output: Some(output) });
+            }
+            Some(Flight { id, output: Some(output), .. }) => {
+                recorder.complete(id, at, output).expect("it is in flight");
+            }
+        }
+    }
+    for flight in flights.into_iter().flatten() {
+        recorder.abandon(flight.id).expect("it is in flight");
+    }
+    recorder.finish()
+}
+
+fn exchanged(text: &str, what: u8) -> String {
+    let mut letters: Vec<char> = text.chars().collect();
+    if what % 8 == 7 && letters.len() > 1 {
+        let last = letters.len() - 1;
+        letters.swap(last, usize::from(what) % last);
+    }
+    letters.into_iter().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn foresight_changes_no_verdict(choices in prop::collection::vec(any::<(u8, u8)>(), 1..40)) {
+        let history = appended(&choices);
+        let plain = check(&Keyed::new(Entry::default()), &history);
+        let foreseeing = check(&Texts::for_history(Entry::default(), &history), &history);
+        prop_assert_eq!(plain.is_linearizable(), foreseeing.is_linearizable());
+        prop_assert_eq!(plain.is_violation(), foreseeing.is_violation());
+    }
+}
