@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
 use super::super::Context;
+use super::history::{self, Account};
 use super::workload::{Asker, Workload, key, value};
 use super::{Arguments, watching};
 use crate::client;
@@ -37,6 +38,8 @@ pub struct Measured {
     pub cpu: Duration,
     /// Puts behind the events, where watchers were measured.
     pub puts: Option<u64>,
+    /// What each client did and saw, where that was recorded.
+    pub accounts: Vec<Account>,
 }
 
 impl Measured {
@@ -51,6 +54,7 @@ impl Measured {
             took: Duration::ZERO,
             cpu: Duration::ZERO,
             puts: None,
+            accounts: Vec::new(),
         }
     }
 
@@ -64,13 +68,15 @@ impl Measured {
         self.latency.add(other.latency).expect("all histograms have one shape");
         self.errors += other.errors;
         self.first_error = self.first_error.take().or(other.first_error);
+        self.accounts.extend(other.accounts);
     }
 }
 
 /// Connects, fills the keys if need be, and asks for as long as told.
 pub async fn drive(context: &Context, arguments: &Arguments) -> Result<Measured, Failure> {
     let channels = connect(context, arguments).await?;
-    if arguments.workload.reads() && !arguments.no_fill {
+    // A history begins with nothing, so that what is read was written in it.
+    if arguments.workload.reads() && !arguments.no_fill && arguments.history.is_none() {
         fill_all(&channels, arguments).await?;
     }
     let began = Instant::now();
@@ -116,8 +122,13 @@ async fn ask_all(
         answers: Arc::clone(answers),
     };
     let mut clients = JoinSet::new();
+    let prefix = history::fresh_prefix();
     for (number, channel) in (0..arguments.in_flight.into()).zip(channels.iter().cycle()) {
-        clients.spawn(ask(Asker::new(channel.clone(), number, arguments), plan.clone()));
+        let mut asker = Asker::new(channel.clone(), number, arguments);
+        if arguments.history.is_some() {
+            asker = asker.recording(Account::new(number, began), &prefix);
+        }
+        clients.spawn(ask(asker, plan.clone()));
     }
     let mut measured = Measured::new();
     while let Some(part) = clients.join_next().await {
@@ -153,6 +164,7 @@ async fn ask(mut asker: Asker, plan: Plan) -> Measured {
     loop {
         let intended = plan.turn().await;
         if intended >= plan.until {
+            measured.accounts.extend(asker.into_account());
             return measured;
         }
         match asker.ask().await {

@@ -3,13 +3,15 @@
 //! By default a closed loop: so many requests are in flight at any time, each client sends the next one when the last was
 //! answered. With `--rate` an open loop: requests have intended times, and latency counts from those, so that a server
 //! that stops for a while is not excused from what would have come meanwhile. All on one thread unless told otherwise: the
-//! generator takes a part of the machine, and says how much.
+//! generator takes a part of the machine, and says how much. What the clients saw can be written as a history.
 
 mod drive;
+mod history;
 mod report;
 mod watching;
 mod workload;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -17,6 +19,7 @@ use clap::ValueEnum;
 use super::Context;
 use crate::failure::{Exit, Failure};
 use crate::go_syntax::duration;
+use crate::note;
 
 use self::workload::{Distribution, Workload};
 
@@ -27,6 +30,7 @@ Examples:
   synod bench mixed --reads 90 --distribution skewed
   synod bench put --rate 500             500 puts/s, latency from the intended start
   synod bench watch --in-flight 100      one writer, 100 watchers
+  synod bench mixed --keys 10 --history h.jsonl && synod check h.jsonl
 ";
 
 /// The arguments.
@@ -69,6 +73,9 @@ pub struct Arguments {
     /// Do not write the keys before reading them
     #[arg(long)]
     no_fill: bool,
+    /// Write what the clients did and saw, for synod check; put, get and mixed only
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     /// One JSON object instead of a sentence
     #[arg(long)]
     json: bool,
@@ -84,14 +91,27 @@ impl Arguments {
 
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
+    if arguments.history.is_some() && !arguments.workload.has_history() {
+        let name = arguments.name();
+        return Err(Failure::usage(format!(
+            "--history: not of {name}, but of put, get, get-serializable and mixed"
+        )));
+    }
     let mut threads = match arguments.threads {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = threads.worker_threads(arguments.threads as usize).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::internal(format!("no threads to drive with: {error}")))?;
-    let measured = runtime.block_on(drive::drive(context, arguments))?;
+    let mut measured = runtime.block_on(drive::drive(context, arguments))?;
     runtime.shutdown_background();
+    if let Some(file) = &arguments.history {
+        let accounts = std::mem::take(&mut measured.accounts);
+        let operations = history::write(file, accounts).map_err(|error| {
+            Failure::internal(format!("{}: it cannot be written: {error}", file.display()))
+        })?;
+        note(format_args!("Written: {}, {operations} operations", file.display()));
+    }
     report::print(arguments, &measured)?;
     Ok(if measured.latency.is_empty() { Exit::Unreachable } else { Exit::Fine })
 }

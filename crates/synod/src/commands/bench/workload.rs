@@ -16,6 +16,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use super::Arguments;
+use super::history::Account;
 use crate::client;
 
 /// What the keys begin with.
@@ -51,6 +52,11 @@ impl Workload {
     pub fn reads(self) -> bool {
         matches!(self, Self::Get | Self::GetSerializable | Self::Mixed | Self::List)
     }
+
+    /// Whether what clients do and see can be written as a history.
+    pub fn has_history(self) -> bool {
+        matches!(self, Self::Put | Self::Get | Self::GetSerializable | Self::Mixed)
+    }
 }
 
 /// How keys are chosen.
@@ -81,6 +87,9 @@ pub struct Asker {
     client: u64,
     clients: u64,
     lease: Option<i64>,
+    /// What keys begin with.
+    prefix: String,
+    account: Option<Account>,
 }
 
 impl Asker {
@@ -101,7 +110,19 @@ impl Asker {
             client,
             clients: arguments.in_flight.into(),
             lease: None,
+            prefix: PREFIX.to_owned(),
+            account: None,
         }
+    }
+
+    /// Keeps an account of what it does, with keys that begin with `prefix`.
+    pub fn recording(self, account: Account, prefix: &str) -> Self {
+        Self { account: Some(account), prefix: prefix.to_owned(), ..self }
+    }
+
+    /// The account that it kept.
+    pub fn into_account(self) -> Option<Account> {
+        self.account
     }
 
     /// Sends one request and waits for its answer.
@@ -122,13 +143,32 @@ impl Asker {
     }
 
     async fn put(&mut self, number: u64) -> Result<(), Status> {
-        let request = PutRequest { key: key(number), value: self.value.clone(), ..PutRequest::default() };
-        self.kv.put(request).await.map(drop)
+        let value = match &mut self.account {
+            Some(account) => account.puts(number, self.value.len()),
+            None => self.value.clone(),
+        };
+        let key = key_below(&self.prefix, number);
+        let answer = self.kv.put(PutRequest { key, value, ..PutRequest::default() }).await;
+        if let Some(account) = &mut self.account {
+            account.has_put(answer.is_ok());
+        }
+        answer.map(drop)
     }
 
     async fn get(&mut self, number: u64, serializable: bool) -> Result<(), Status> {
-        let request = RangeRequest { key: key(number), serializable, ..RangeRequest::default() };
-        self.kv.range(request).await.map(drop)
+        if let Some(account) = &mut self.account {
+            account.gets(number);
+        }
+        let key = key_below(&self.prefix, number);
+        let answer = self.kv.range(RangeRequest { key, serializable, ..RangeRequest::default() }).await;
+        match (&mut self.account, &answer) {
+            (Some(account), Ok(answer)) => {
+                account.has_got(answer.get_ref().kvs.first().map(|pair| &pair.value[..]));
+            }
+            (Some(account), Err(_)) => account.has_not_got(),
+            (None, _) => {}
+        }
+        answer.map(drop)
     }
 
     async fn list(&mut self, number: u64) -> Result<(), Status> {
@@ -198,7 +238,11 @@ impl Asker {
 
 /// The key of that number.
 pub fn key(number: u64) -> Bytes {
-    format!("{PREFIX}{number:010}").into()
+    key_below(PREFIX, number)
+}
+
+fn key_below(prefix: &str, number: u64) -> Bytes {
+    format!("{prefix}{number:010}").into()
 }
 
 /// A value as long as asked for.
