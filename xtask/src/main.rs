@@ -5,6 +5,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod browser;
 mod ci;
 mod cluster;
 mod compare_checkers;
@@ -26,6 +27,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Browser(browser::Arguments),
     Ci(ci::Ci),
     CompareCheckers(compare_checkers::CompareCheckers),
     /// Compare the output of synod with etcdctl's, against a real etcd.
@@ -42,6 +44,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Browser(command) => command.run(),
         Command::Ci(command) => command.run(),
         Command::CompareCheckers(command) => command.run(),
         Command::CompareCli { words } => compare_cli::run(&words),
