@@ -17,6 +17,9 @@ const COLUMNS: usize = 100;
 /// How long judging may take, in a program that is not optimized.
 const JUDGED_MAX: Duration = Duration::from_secs(60);
 
+/// Up to this many operations an order must be found, and its points are drawn.
+const ORDERED_MAX: usize = 1_000;
+
 /// A page with so many operations, and which of them is the problem.
 pub fn page(size: usize) -> anyhow::Result<(String, u64)> {
     let clients = if size < 100 { 3 } else { 8 };
@@ -31,7 +34,11 @@ pub fn page(size: usize) -> anyhow::Result<(String, u64)> {
     let question = Question { models: Models::Usual, object: None, effort, wants_order: true };
     let answer = judge(&log, &question)?;
     let problem = answer.problem().context("expected the stale read to be found")?;
-    ensure!(!answer.orders.is_empty(), "expected an order of what came before the stale read");
+    // The search for an order remembers only a few worlds: in a long history with many unanswered writes it may give up.
+    ensure!(
+        size > ORDERED_MAX || !answer.orders.is_empty(),
+        "expected an order of what came before the stale read"
+    );
     let title = format!("A register with a stale read, {size} operations of {clients} processes");
     let picture = Picture::new(&log, &answer, &title, &report(&log, &answer, COLUMNS));
     Ok((html(&picture), problem as u64))
