@@ -211,7 +211,14 @@ static ABOUT: About = About {
             origin: Origin::Known("Zave 2012, section 4"),
             violates: &["one live successor", "one ordered ring", "ordered lists", "liveness"],
             settings: &[("original-join", "true")],
-            ..Weakness::EMPTY
+            space: |space| space.nodes = vec![6],
+            // n1 follows n6, and goes after n6 has joined and before it has asked n1 who else there is.
+            plan: |plan| {
+                let slow = Duration::from_millis(10);
+                plan.network.delay = Delay::Constant(slow);
+                plan.network.delay_bound = Some(slow);
+                plan.faults = "at 0.06s crash n1 for 0.3s".parse().expect("a fault line");
+            },
         },
         Weakness {
             name: "lost-messages",
