@@ -7,15 +7,15 @@
 //! # How it works
 //! The keys, in their order, are cut into blocks of about [`BLOCK_KEYS_MAX`]. `Count` holds an entry a block: its fence, which is
 //! the lowest key that can be in it, and how many keys are. It is written in the same batch as the keys, so each view has the
-//! counts that fit it, they survive what the keys survive, and they travel with a snapshot. The first fence is below all keys. A
-//! range takes the counts of the blocks that lie within, and walks those at its two ends.
+//! counts that fit it, and they survive what the keys survive. A snapshot leaves them behind: the keys that it brings are
+//! counted once. The first fence is below all keys. A range takes the counts of the blocks that lie within, and walks those at its two ends.
 //!
 //! The thread that applies keeps the blocks in memory too, to find that of a key without asking the engine.
 //!
 //! # What it costs
 //! A key that is new or goes: one small entry more in the batch; one that is overwritten nothing. A block that grows full is
 //! walked once, and cut. Counting: two blocks' keys, and a step a block of the range, 2,000 for a million keys. Where blocks are
-//! cut depends on the order of operations and on where a snapshot came from: it means nothing, and no hash covers it.
+//! cut depends on the order of operations and on snapshots: it means nothing, and no hash covers it.
 //!
 //! # Left out
 //! A tree of counts, which would make the steps a logarithm. Counts at old revisions: they are walked.
@@ -51,8 +51,12 @@ impl Counts {
             let (key, value) = entry?;
             counts.blocks.insert(key.slice(1..), decode(&value)?);
         }
-        if counts.blocks.is_empty() {
-            counts.cut(overlay, &Bytes::new())?;
+        match counts.blocks.first_key_value() {
+            None => counts.cut(overlay, &Bytes::new())?,
+            Some((first, _)) if first.is_empty() => {}
+            Some(_) => {
+                return Err(damaged(Space::Count)(DecodeError::Truncated { what: "fence below all keys" }));
+            }
         }
         Ok(counts)
     }

@@ -50,6 +50,28 @@ fn chunks_are_bounded_and_carry_everything() {
     assert_eq!(metas, [(Bytes::from("sessions"), Bytes::from("table"))]);
 }
 
+/// They would have to be believed, and one that cannot be read would come to light when the old store is gone.
+#[test]
+fn counts_do_not_travel_and_are_made_anew() {
+    let counts = Bytes::from_static(&[1, synod_storage::kv::Space::Count as u8, 0]);
+    assert!(SnapshotCursor::decode(counts).is_err(), "no chunk begins among them");
+    let fixture = Fixture::with(&["a", "b", "c"]);
+    let sent = chunks(&fixture.store.view(), 1 << 16);
+    let mut copy = Fixture::with(&["a", "z"]);
+    let mut installer = copy.store.begin_install().unwrap();
+    for chunk in &sent {
+        installer.accept(chunk).unwrap();
+    }
+    copy.store.install(installer).unwrap();
+    let one = RangeRequest { limit: 1, ..reading(KeyRange::prefix("")) };
+    for flushed in [false, true] {
+        if flushed {
+            copy.store.flush().unwrap();
+        }
+        assert_eq!(copy.store.view().range(&one).unwrap().count, 3);
+    }
+}
+
 #[test]
 fn chunks_that_do_not_fit_are_refused_and_change_nothing() {
     let mut fixture = Fixture::with(&["a", "b", "c"]);
