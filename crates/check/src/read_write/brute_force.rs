@@ -115,15 +115,18 @@ impl Small {
 
     /// Whether some order of `members`, which respects `order`, has each read among `reads` return its value.
     fn has_view(&self, members: &[usize], order: &Order, reads: &dyn Fn(usize) -> bool) -> bool {
-        self.extend_view(&mut Vec::new(), members, order, reads)
+        let fits = |placed: &[usize], next: usize| {
+            !reads(next) || self.last_value(placed, next) == self.accesses[next].value
+        };
+        Self::extend_view(&mut Vec::new(), members, order, &fits)
     }
 
+    /// Whether what is placed can be followed by all other members, each where it fits behind those before it.
     fn extend_view(
-        &self,
         placed: &mut Vec<usize>,
         members: &[usize],
         order: &Order,
-        reads: &dyn Fn(usize) -> bool,
+        fits: &dyn Fn(&[usize], usize) -> bool,
     ) -> bool {
         if placed.len() == members.len() {
             return true;
@@ -131,11 +134,11 @@ impl Small {
         for &next in members {
             let is_due = !placed.contains(&next)
                 && members.iter().all(|&other| !order[other][next] || placed.contains(&other));
-            if !is_due || (reads(next) && self.last_value(placed, next) != self.accesses[next].value) {
+            if !is_due || !fits(placed, next) {
                 continue;
             }
             placed.push(next);
-            if self.extend_view(placed, members, order, reads) {
+            if Self::extend_view(placed, members, order, fits) {
                 return true;
             }
             placed.pop();
@@ -338,44 +341,20 @@ impl Small {
         let order = self.closure(real_time);
         let unanswered: Vec<usize> =
             (0..self.count()).filter(|&index| self.accesses[index].returned.is_none()).collect();
+        let fits = |placed: &[usize], next: usize| {
+            let of_key = |index: &&usize| self.is_write(**index) && self.key(**index) == self.key(next);
+            let values = placed.iter().rev().filter(of_key).map(|&write| self.accesses[write].value);
+            let is_recent = |value| value == self.accesses[next].value;
+            self.is_write(next) || values.chain([INITIAL_VALUE]).take(versions).any(is_recent)
+        };
         (0_u32..1 << unanswered.len()).any(|chosen| {
             let happened = |index: &usize| {
                 let place = unanswered.iter().position(|other| other == index);
                 place.is_none_or(|place| chosen >> place & 1 == 1)
             };
             let members: Vec<usize> = (0..self.count()).filter(happened).collect();
-            self.extend_fresh(&mut Vec::new(), &members, &order, versions)
+            Self::extend_view(&mut Vec::new(), &members, &order, &fits)
         })
-    }
-
-    fn extend_fresh(
-        &self,
-        placed: &mut Vec<usize>,
-        members: &[usize],
-        order: &Order,
-        versions: usize,
-    ) -> bool {
-        if placed.len() == members.len() {
-            return true;
-        }
-        for &next in members {
-            let is_due = !placed.contains(&next)
-                && members.iter().all(|&other| !order[other][next] || placed.contains(&other));
-            let of_key = |index: &&usize| self.is_write(**index) && self.key(**index) == self.key(next);
-            let values = placed.iter().rev().filter(of_key).map(|&write| self.accesses[write].value);
-            let is_right = || {
-                values.chain([INITIAL_VALUE]).take(versions).any(|value| value == self.accesses[next].value)
-            };
-            if !is_due || (!self.is_write(next) && !is_right()) {
-                continue;
-            }
-            placed.push(next);
-            if self.extend_fresh(placed, members, order, versions) {
-                return true;
-            }
-            placed.pop();
-        }
-        false
     }
 
     /// The reads of a key that began more than a quiet time after all its writes agree. Whatever an unanswered write

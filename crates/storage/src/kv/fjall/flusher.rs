@@ -3,6 +3,7 @@
 use std::{
     sync::{
         Arc,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, Sender, TryRecvError, channel},
     },
     thread::{self, JoinHandle},
@@ -26,6 +27,8 @@ type Flushed = Result<Arc<Base>, KvError>;
 pub struct Flusher {
     layers: Option<Sender<Layer>>,
     flushed: Receiver<Flushed>,
+    /// Nobody waits for merging any more, which may have stopped for good.
+    closing: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -34,6 +37,8 @@ impl Flusher {
     pub fn start(generation: Arc<Generation>) -> Result<Self, KvError> {
         let (layers, waiting) = channel::<Layer>();
         let (results, flushed) = channel();
+        let closing = Arc::new(AtomicBool::new(false));
+        let closed = Arc::clone(&closing);
         let flush = move || {
             for layer in waiting {
                 let result = generation.ingest(&layer).map(|()| Base::of(&generation));
@@ -41,7 +46,7 @@ impl Flusher {
                 if results.send(result).is_err() {
                     return;
                 }
-                while generation.loose_runs() > LOOSE_RUNS_MAX {
+                while generation.loose_runs() > LOOSE_RUNS_MAX && !closed.load(Ordering::Relaxed) {
                     thread::sleep(LOOK_AGAIN);
                 }
             }
@@ -49,7 +54,7 @@ impl Flusher {
         let thread = thread::Builder::new().name("synod-flush".to_owned()).spawn(flush).map_err(|error| {
             KvError::Failed { doing: "starting the thread that flushes".to_owned(), cause: error.to_string() }
         })?;
-        Ok(Self { layers: Some(layers), flushed, thread: Some(thread) })
+        Ok(Self { layers: Some(layers), flushed, closing, thread: Some(thread) })
     }
 
     /// Hands over a layer. Its result comes through [`Flusher::poll`] or [`Flusher::wait`].
@@ -75,6 +80,7 @@ impl Flusher {
 
 impl Drop for Flusher {
     fn drop(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
         self.layers = None;
         if let Some(thread) = self.thread.take() {
             // A panic there has been printed, and found by whoever asked last.
