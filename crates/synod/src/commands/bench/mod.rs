@@ -61,8 +61,8 @@ pub struct Arguments {
     /// Keys that a list asks for
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     list_keys: u32,
-    /// How long
-    #[arg(long, default_value = "5s", value_parser = duration::parse, value_name = "TIME")]
+    /// How long: a number of seconds, or a time such as 300ms or 2m
+    #[arg(long, default_value = "5", value_parser = seconds, value_name = "TIME")]
     seconds: Duration,
     /// Requests a second, sent at their times whatever the answers do; --in-flight bounds those that wait
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -114,4 +114,24 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     }
     report::print(arguments, &measured)?;
     Ok(if measured.latency.is_empty() { Exit::Unreachable } else { Exit::Fine })
+}
+
+/// A whole number of seconds, or a time with its units.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(whole) => Ok(Duration::from_secs(whole.into())),
+        Err(_) => duration::parse(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_number_is_one_of_seconds() {
+        assert_eq!(seconds("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(seconds("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(seconds("two").is_err_and(|error| error.contains("expected")));
+    }
 }
