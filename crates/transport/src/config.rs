@@ -175,7 +175,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For TLS, hello and answer together, on either side.
     pub handshake: Duration,
-    /// How often a dialer pings.
+    /// How often a dialer pings: a few times within `silence`, so that one lost ping is no alarm, and not more often, for each
+    /// wakes a task at either end and its answer another.
     pub ping_interval: Duration,
     /// No byte for so long: the other end is dead or cut off, and the connection is closed.
     pub silence: Duration,
@@ -194,7 +195,7 @@ impl Default for Timeouts {
         Timeouts {
             connect: Duration::from_secs(2),
             handshake: Duration::from_secs(3),
-            ping_interval: Duration::from_millis(500),
+            ping_interval: Duration::from_millis(1_500),
             silence: Duration::from_secs(5),
             frame_stall: Duration::from_secs(3),
             write_stall: Duration::from_secs(5),

@@ -199,6 +199,11 @@ impl<K: Kv> Replica<K> {
         self.persisting.is_some()
     }
 
+    /// Whether [`Replica::idle`] has something to do now.
+    pub fn has_idle_work(&self) -> bool {
+        self.compacting || !self.awaiting.is_empty() || self.hub.wants_history()
+    }
+
     /// What may be put off: watches that are behind, physical compaction, looking what has become durable. Returns whether
     /// there is more of the former two.
     pub fn idle(&mut self, out: &mut Output<Node>) -> bool {

@@ -1,4 +1,4 @@
-//! The apply thread: the node's replicas, fed in order.
+//! Applying: the node's replicas, fed in order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,60 +9,113 @@ use synod_database::{Done, GroupId, Job, Replicas, Reply};
 use synod_machine::{Mono, Output, Worker};
 
 use super::clients::Served;
+use super::combining::Duty;
 use super::core::CoreInput;
-use super::inbox::Inbox;
 use super::shared::{Engine, Shared};
 
 /// Entries of consecutive jobs that are applied as one batch.
 const BATCH_ENTRIES_MAX: usize = 4_096;
 /// An apply that takes longer is counted as slow, as in etcd.
 const SLOW_APPLY: Duration = Duration::from_millis(100);
+/// So few entries are applied in less time than it takes to wake a thread for them.
+const QUICK_ENTRIES_MAX: usize = 4;
 /// How often it is looked whether the engine has made durable what it was asked to, when nothing else happens.
 const PERSISTED_LOOK: Duration = Duration::from_millis(20);
 
-/// Runs until the inbox is closed.
-pub fn run(mut replicas: Replicas<Engine>, inbox: &Inbox<Job>, shared: &Arc<Shared>) -> Replicas<Engine> {
-    let mut jobs = VecDeque::new();
-    let mut more = true;
-    let mut out = Output::default();
-    let began = Instant::now();
-    let now = || Mono::from_start(began.elapsed());
-    // When to look at the store's size again; `None` once nothing has changed since the last look.
-    let mut size_due: Option<Instant> = None;
-    let mut persisting = false;
-    loop {
-        // With something left to do in idle moments, only look whether a job has come.
-        let persisted = persisting.then(|| Instant::now() + PERSISTED_LOOK);
-        let deadline =
-            if more { Some(Instant::now()) } else { [size_due, persisted].into_iter().flatten().min() };
-        if !inbox.take(&mut jobs, deadline) {
-            return replicas;
+/// The replicas, with what they do between jobs.
+pub struct Applier {
+    replicas: Replicas<Engine>,
+    shared: Arc<Shared>,
+    out: Output<synod_database::Node>,
+    began: Instant,
+    /// There is something to do in idle moments.
+    more: bool,
+    /// The engine is making something durable.
+    persisting: bool,
+    /// When to look at the store's size again; `None` once nothing has changed since the last look.
+    size_due: Option<Instant>,
+}
+
+/// Whether these are done in less time than it takes to wake a thread for them.
+pub fn is_quick(jobs: &[Job]) -> bool {
+    let entries = |job: &Job| match job {
+        Job::Apply { entries, .. } => Some(entries.len()),
+        _ => None,
+    };
+    jobs.iter().map(entries).sum::<Option<usize>>().is_some_and(|entries| entries <= QUICK_ENTRIES_MAX)
+}
+
+impl Applier {
+    /// Over these replicas.
+    pub fn new(replicas: Replicas<Engine>, shared: Arc<Shared>) -> Applier {
+        Applier {
+            replicas,
+            shared,
+            out: Output::default(),
+            began: Instant::now(),
+            more: true,
+            persisting: false,
+            size_due: None,
         }
-        let busy = more || !jobs.is_empty();
+    }
+
+    fn now(&self) -> Mono {
+        Mono::from_start(self.began.elapsed())
+    }
+
+    /// Looks at the store's size, if it may have changed.
+    fn note_size(&mut self) {
+        let Some(replica) = self.replicas.get(GroupId::default()) else { return };
+        self.size_due = self.shared.note_size(|| replica.size_bytes()).err();
+        if self.size_due.is_none() {
+            self.shared.forget_old_view();
+        }
+    }
+}
+
+impl Duty for Applier {
+    type Item = Job;
+
+    fn work(&mut self, jobs: &mut VecDeque<Job>) {
+        let worked = !jobs.is_empty();
         while let Some(job) = jobs.pop_front() {
-            let job = merge(job, &mut jobs);
+            let job = merge(job, jobs);
             let changes = matches!(job, Job::Apply { .. } | Job::Snapshot { .. });
             let before = Instant::now();
-            replicas.work(now(), job, &mut out);
-            if changes && let Some(replica) = replicas.get(GroupId::default()) {
-                shared.publish(replica.revision(), replica.compacted());
-                count_apply(before.elapsed(), shared);
+            self.replicas.work(self.now(), job, &mut self.out);
+            if changes && let Some(replica) = self.replicas.get(GroupId::default()) {
+                self.shared.publish(replica.revision(), replica.compacted());
+                count_apply(before.elapsed(), &self.shared);
             }
-            deliver(&mut out, shared);
+            deliver(&mut self.out, &self.shared);
         }
-        more = replicas.idle(now(), &mut out);
-        deliver(&mut out, shared);
-        if let Some(replica) = replicas.get(GroupId::default()) {
-            let behind = i64::try_from(replica.watches_behind()).unwrap_or(i64::MAX);
-            shared.metrics.slow_watchers.set(behind);
-            persisting = replica.is_persisting();
-            if busy || size_due.is_some() {
-                size_due = shared.note_size(|| replica.size_bytes()).err();
-                if size_due.is_none() {
-                    shared.forget_old_view();
-                }
-            }
+        if let Some(replica) = self.replicas.get(GroupId::default()) {
+            self.more |= replica.has_idle_work();
+            self.persisting = replica.is_persisting();
         }
+        if worked {
+            self.note_size();
+        }
+    }
+
+    fn tend(&mut self) {
+        self.more = self.replicas.idle(self.now(), &mut self.out);
+        deliver(&mut self.out, &self.shared);
+        let Some(replica) = self.replicas.get(GroupId::default()) else { return };
+        let behind = i64::try_from(replica.watches_behind()).unwrap_or(i64::MAX);
+        self.shared.metrics.slow_watchers.set(behind);
+        self.persisting = replica.is_persisting();
+        if self.more || self.size_due.is_some() {
+            self.note_size();
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        if self.more {
+            return Some(Instant::now());
+        }
+        let persisted = self.persisting.then(|| Instant::now() + PERSISTED_LOOK);
+        [self.size_due, persisted].into_iter().flatten().min()
     }
 }
 
@@ -102,6 +155,6 @@ fn deliver(out: &mut Output<synod_database::Node>, shared: &Shared) {
         shared.clients.serve(out.replies.drain(..).map(|(id, reply)| (id, Served::Reply(reply))));
     }
     if !out.done.is_empty() {
-        shared.core.extend(out.done.drain(..).map(CoreInput::Done));
+        shared.give(out.done.drain(..).map(CoreInput::Done));
     }
 }

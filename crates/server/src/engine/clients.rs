@@ -1,6 +1,7 @@
 //! Who waits for which reply.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use synod_database::{Query, Reply};
@@ -32,11 +33,13 @@ pub enum Waiter {
 pub struct Clients {
     /// `None` once the member has stopped.
     waiting: Mutex<Option<HashMap<u64, Waiter>>>,
+    /// How many of them wait for one answer.
+    once: AtomicUsize,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Clients { waiting: Mutex::new(Some(HashMap::new())) }
+        Clients { waiting: Mutex::new(Some(HashMap::new())), once: AtomicUsize::new(0) }
     }
 }
 
@@ -44,8 +47,16 @@ impl Clients {
     /// Registers clients; after [`Clients::close`] they are dropped, and so learn that nobody will answer.
     pub fn wait(&self, clients: impl IntoIterator<Item = (RequestId, Waiter)>) {
         if let Some(waiting) = &mut *self.lock() {
-            waiting.extend(clients.into_iter().map(|(id, waiter)| (id.0, waiter)));
+            for (id, waiter) in clients {
+                self.once.fetch_add(usize::from(matches!(waiter, Waiter::Once(_))), Ordering::Relaxed);
+                waiting.insert(id.0, waiter);
+            }
         }
+    }
+
+    /// How many wait for one answer, about.
+    pub fn waiting(&self) -> usize {
+        self.once.load(Ordering::Relaxed)
     }
 
     /// Hands out answers; one for a client that has gone, or was answered before, is dropped.
@@ -57,6 +68,7 @@ impl Clients {
                 (Some(Waiter::Watches(sink)), Served::Reply(Reply::Watch(output))) => sink.put(output),
                 (Some(Waiter::Once(_)), served) => {
                     if let Some(Waiter::Once(client)) = waiting.remove(&id.0) {
+                        self.once.fetch_sub(1, Ordering::Relaxed);
                         // A client that went away does not need its answer.
                         let _ = client.send(served);
                     }

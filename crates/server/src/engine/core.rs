@@ -1,4 +1,4 @@
-//! The core thread: the machine, its timers, and what waits for tickets.
+//! The core: the machine, its timers, and what waits for tickets.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -12,7 +12,9 @@ use synod_machine::{
 };
 use synod_transport::{Permit, Transport};
 
+use super::apply;
 use super::clients::{Served, Waiter};
+use super::combining::Duty;
 use super::disk::DiskWork;
 use super::shared::Shared;
 use super::timers::Timers;
@@ -20,7 +22,7 @@ use super::timers::Timers;
 /// Commands that become one step.
 const BATCH_COMMANDS_MAX: usize = 1_024;
 
-/// What the core thread is given.
+/// What the core is given.
 #[derive(Debug)]
 pub enum CoreInput {
     /// From a client of this node.
@@ -69,6 +71,8 @@ pub struct Core {
     next_request: u64,
     writes: Vec<Bytes>,
     first_write: Option<Ticket>,
+    /// Commands that came together; kept for its memory.
+    batch: Vec<ClientCommand>,
     jobs: Vec<Job>,
     served: Vec<(RequestId, Served)>,
     scratch: BytesMut,
@@ -89,40 +93,17 @@ impl Core {
             next_request: 1,
             writes: Vec::new(),
             first_write: None,
+            batch: Vec::new(),
             jobs: Vec::new(),
             served: Vec::new(),
             scratch: BytesMut::new(),
         }
     }
 
-    /// Starts the node and runs it until the inbox is closed.
-    pub fn run(mut self, saved: Vec<synod_database::Write>) {
+    /// Starts the node.
+    pub fn start(&mut self, saved: Vec<synod_database::Write>) {
         self.step(Input::Start { saved });
         self.flush();
-        let mut inputs = VecDeque::new();
-        let shared = Arc::clone(&self.shared);
-        loop {
-            let deadline = self.timers.next().map(|at| self.began + at.since_start());
-            if !shared.core.take(&mut inputs, deadline) {
-                break;
-            }
-            let mut batch = Vec::new();
-            for input in inputs.drain(..) {
-                self.input(input, &mut batch);
-                if batch.len() >= BATCH_COMMANDS_MAX {
-                    self.commands(&mut batch);
-                }
-            }
-            self.commands(&mut batch);
-            let now = self.now();
-            while let Some(timer) = self.timers.pop_due(now) {
-                self.step(Input::Fire(timer));
-            }
-            self.flush();
-            self.publish();
-        }
-        shared.disk.close();
-        shared.apply.close();
     }
 
     fn input(&mut self, input: CoreInput, batch: &mut Vec<ClientCommand>) {
@@ -234,11 +215,15 @@ impl Core {
 
     fn flush(&mut self) {
         self.flush_writes();
-        if !self.jobs.is_empty() {
-            self.shared.apply.extend(self.jobs.drain(..));
-        }
         if !self.served.is_empty() {
             self.shared.clients.serve(self.served.drain(..));
+        }
+        if !self.jobs.is_empty() {
+            if self.shared.is_quiet() && apply::is_quick(&self.jobs) {
+                self.shared.apply.bring(self.jobs.drain(..));
+            } else {
+                self.shared.apply.extend(self.jobs.drain(..));
+            }
         }
     }
 
@@ -260,6 +245,40 @@ impl Core {
 
     fn now(&self) -> Mono {
         Mono::from_start(self.began.elapsed())
+    }
+}
+
+impl Duty for Core {
+    type Item = CoreInput;
+
+    fn work(&mut self, inputs: &mut VecDeque<CoreInput>) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for input in inputs.drain(..) {
+            self.input(input, &mut batch);
+            if batch.len() >= BATCH_COMMANDS_MAX {
+                self.commands(&mut batch);
+            }
+        }
+        self.commands(&mut batch);
+        self.batch = batch;
+        self.flush();
+        self.publish();
+    }
+
+    fn tend(&mut self) {
+        let now = self.now();
+        if self.timers.next().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        while let Some(timer) = self.timers.pop_due(now) {
+            self.step(Input::Fire(timer));
+        }
+        self.flush();
+        self.publish();
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timers.next().map(|at| self.began + at.since_start())
     }
 }
 

@@ -9,6 +9,7 @@ use synod_machine::Ticket;
 use synod_storage::wal::format::frame_bytes;
 use synod_storage::wal::{Log, LogError, RecordNumber};
 
+use super::core::CoreInput;
 use super::inbox::Inbox;
 use super::shared::Shared;
 
@@ -68,7 +69,7 @@ pub fn run(mut log: Log, inbox: &Inbox<DiskWork>, shared: &Arc<Shared>) -> Resul
             log.sync()?;
             shared.metrics.wal_fsync_seconds.observe(began.elapsed().as_secs_f64());
             settled = false;
-            shared.core.push(super::core::CoreInput::Durable(last));
+            shared.give([CoreInput::Durable(last)]);
         }
         if let Some(before) = forget {
             log.forget(RecordNumber(before.0))?;

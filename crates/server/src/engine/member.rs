@@ -22,11 +22,12 @@ use synod_transport::{Address, Delivery, Homes, PeerAddresses, TlsFiles, Transpo
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::apply::Applier;
 use super::clients::{Served, Waiter};
 use super::core::{ClientCommand, Core, CoreInput};
-use super::shared::{Engine, Shared};
+use super::shared::{Engine, Shared, panic_text};
 use super::timed::TimedKv;
-use super::{apply, disk, home};
+use super::{disk, home};
 use crate::backend::{Identity, Member as MemberInfo};
 use crate::metrics::Metrics;
 
@@ -246,20 +247,23 @@ impl Member {
         let _ = shared.note_size(|| replica.size_bytes());
         let transport = Arc::new(start_transport(&config, home, &shared, runtime)?);
 
-        let core = Core::new(node, Arc::clone(&shared), Arc::clone(&transport), next);
+        let mut core = Core::new(node, Arc::clone(&shared), Arc::clone(&transport), next);
         let replicas = Replicas::new([(group, replica)]);
         let threads = Threads { shared: Arc::clone(&shared), handles: Vec::new() };
         let mut member = Member { config, shared, transport, threads };
         // First of all: at its end it ends the others.
-        member.spawn("synod-core", move |_| {
-            core.run(saved);
+        member.spawn("synod-core", move |shared| {
+            core.start(saved);
+            drop(shared.core.run(core));
+            shared.disk.close();
+            shared.apply.close();
             Ok(())
         })?;
         member.spawn("synod-disk", move |shared| {
             disk::run(log, &shared.disk, shared).map_err(|e| e.to_string())
         })?;
         member.spawn("synod-apply", move |shared| {
-            drop(apply::run(replicas, &shared.apply, shared));
+            drop(shared.apply.run(Applier::new(replicas, Arc::clone(shared))));
             Ok(())
         })?;
         runtime.spawn(publish(member.backend(), home));
@@ -338,7 +342,7 @@ impl MemberBackend {
     pub(super) async fn ask(&self, command: Command) -> Option<Served> {
         let (waiter, answer) = oneshot::channel();
         let command = ClientCommand { command, waiter: Some(Waiter::Once(waiter)) };
-        if !self.shared.core.push(CoreInput::Client(command)) {
+        if !self.shared.give([CoreInput::Client(command)]) {
             return None;
         }
         answer.await.ok()
@@ -445,7 +449,7 @@ fn start_transport(
             Delivery::Down { peer } => CoreInput::Link { peer: NodeId(peer), up: false },
             Delivery::Disowned { peer } => return shared.fail(disowned(peer)),
         };
-        shared.core.push(input);
+        shared.give([input]);
     };
     Ok(Transport::start(transport, deliver, runtime)?)
 }
@@ -493,9 +497,4 @@ fn has_files(directory: &Path) -> bool {
         entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "wal"))
     };
     fs::read_dir(directory).is_ok_and(|mut entries| entries.any(segment))
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("a broken invariant").to_owned()
 }

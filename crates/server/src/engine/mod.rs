@@ -9,12 +9,15 @@
 //!      ▲                    └────────┘ ◀──done──── │ apply │   store, sessions, watches
 //!      └────────────────replies, events─────────── └───────┘
 //! ```
-//! - **core** steps the machine. It never waits for the disk or the store, so neither delays a heartbeat.
+//! - **core** steps the machine. It never waits for the log, nor, but for a few entries on a quiet member, for the store: so
+//!   neither delays a heartbeat.
 //! - **disk** appends what waits and syncs once; then its tickets are durable, and core lets go of what it held for them.
 //! - **apply** works through committed entries and answers the clients directly. After each batch it publishes a view of the store.
 //! - Reads: once core says that a read may go, the task of the client itself reads the published view.
 //!
 //! Each queue is taken whole by its thread, so batches form by themselves under load and nothing waits for a batch to fill.
+//! On a quiet member nobody is woken for what is done sooner than that: whoever brings core or apply their work does it
+//! itself ([`combining`]).
 //!
 //! # What stops a member
 //! A failed write or sync of the log, a failing store, a broken invariant: the member stops answering, says why once, and
@@ -23,6 +26,7 @@
 mod apply;
 mod asking;
 mod clients;
+mod combining;
 mod compactor;
 mod core;
 mod disk;

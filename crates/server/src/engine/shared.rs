@@ -1,18 +1,22 @@
 //! What the threads and tasks of a member share.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use synod_database::{Job, raft};
+use synod_database::raft;
 use synod_machine::{NodeId, RequestId};
 use synod_storage::kv::{FjallViews, Kv};
 use synod_storage::mvcc::{Revision, StoreError, View};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::apply::Applier;
 use super::clients::Clients;
-use super::core::CoreInput;
+use super::combining::Combining;
+use super::core::{Core, CoreInput};
 use super::disk::DiskWork;
 use super::inbox::Inbox;
 use super::timed::TimedKv;
@@ -24,17 +28,19 @@ pub type Engine = TimedKv;
 /// What its readers see.
 pub type StoreView = View<<Engine as Kv>::Snapshot>;
 
+/// With more clients waiting a member has enough to do to form batches.
+const QUIET_CLIENTS_MAX: usize = 1;
 /// How often the store's size is looked at.
 const SIZE_EVERY: Duration = Duration::from_secs(1);
 
 /// Queues, waiting clients, and what is published for readers.
 pub struct Shared {
-    /// For the core thread.
-    pub core: Inbox<CoreInput>,
+    /// The machine.
+    pub core: Combining<Core>,
     /// For the disk thread.
     pub disk: Inbox<DiskWork>,
-    /// For the apply thread.
-    pub apply: Inbox<Job>,
+    /// The replicas.
+    pub apply: Combining<Applier>,
     /// Who waits for an answer.
     pub clients: Clients,
     /// What the threads count.
@@ -76,9 +82,9 @@ impl Shared {
     /// Shared state around the store as it is at the start.
     pub fn new(views: FjallViews, metrics: Arc<Metrics>, runtime: Handle) -> Shared {
         Shared {
-            core: Inbox::default(),
+            core: Combining::default(),
             disk: Inbox::default(),
-            apply: Inbox::default(),
+            apply: Combining::default(),
             clients: Clients::default(),
             metrics,
             runtime,
@@ -93,6 +99,24 @@ impl Shared {
             size_taken: Mutex::default(),
             failure: watch::Sender::new(None),
         }
+    }
+
+    /// Gives the core inputs: on a quiet member the caller itself steps the machine, else its thread does. `false` when the
+    /// member has stopped.
+    pub fn give(&self, inputs: impl IntoIterator<Item = CoreInput>) -> bool {
+        if !self.is_quiet() {
+            return self.core.extend(inputs);
+        }
+        let brought = catch_unwind(AssertUnwindSafe(|| self.core.bring(inputs)));
+        brought.unwrap_or_else(|panic| {
+            self.fail(panic_text(&*panic));
+            false
+        })
+    }
+
+    /// Whether so little is under way that waking a thread for it would take longer than doing it.
+    pub fn is_quiet(&self) -> bool {
+        self.clients.waiting() <= QUIET_CLIENTS_MAX
     }
 
     /// A view that shows all that was published.
@@ -197,4 +221,10 @@ impl Shared {
         self.core.close();
         self.clients.close();
     }
+}
+
+/// What a panic says.
+pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a broken invariant").to_owned()
 }

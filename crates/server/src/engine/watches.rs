@@ -81,7 +81,7 @@ async fn pump(
 }
 
 fn ask(shared: &Shared, command: Command) {
-    shared.core.push(CoreInput::Client(ClientCommand { command, waiter: None }));
+    shared.give([CoreInput::Client(ClientCommand { command, waiter: None })]);
 }
 
 /// Ids of streams count down from the top, those of requests up from 1: they never meet.
