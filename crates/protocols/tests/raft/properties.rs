@@ -292,6 +292,7 @@ fn options_that_cannot_work_are_refused_by_name() {
         (Config { lease_drift_ppm: Some(1_000_000), ..default() }, "lease_drift_ppm"),
         (Config { lease_drift_ppm: Some(1), check_quorum: false, ..default() }, "lease_drift_ppm"),
         (Config { quiesce: true, pre_vote: false, ..default() }, "quiesce"),
+        (Config { heartbeat_at_rest: Some(Duration::from_millis(1)), ..default() }, "heartbeat_at_rest"),
     ];
     assert_eq!(default().validate(), Ok(()));
     for (config, option) in cases {

@@ -76,6 +76,7 @@ impl Run {
         // Without either, a removed node that does not know it deposes leaders for ever (paper, section 6).
         config.check_quorum |= !config.pre_vote;
         config.quiesce = config.pre_vote && random.one_in(2);
+        config.heartbeat_at_rest = random.one_in(2).then_some(Duration::from_millis(50));
         change(&mut config);
         cluster.sync_at_once = false;
         cluster.work_at_once = false;

@@ -82,6 +82,12 @@ impl Script {
             }
             "pass" => self.cluster.pass(Duration::from_millis(args.next_pos().unwrap_or("0").parse()?)),
             "fire" => self.fire(args)?,
+            "due" => {
+                let (id, timer) = (node(args)?, timer(args)?);
+                let due = self.cluster.nodes.get(&id).and_then(|node| node.timers.get(&timer));
+                let left = due.ok_or("it is not armed")?.1.since(self.cluster.now);
+                writeln!(out, "{id} has {timer:?} due in {left:?}")?;
+            }
             "credit" => self.cluster.credit_bytes = args.next_pos().unwrap_or("0").parse()?,
             "spoil" => {
                 let id = node(args)?;
@@ -151,6 +157,7 @@ impl Script {
         while let Some((key, value)) = args.next_key() {
             match key {
                 "quiesce" => config.quiesce = value == "yes",
+                "at_rest_ms" => config.heartbeat_at_rest = Some(Duration::from_millis(value.parse()?)),
                 "pre_vote" => config.pre_vote = value == "yes",
                 "check_quorum" => config.check_quorum = value == "yes",
                 "append_bytes" => config.append_bytes_max = value.parse()?,
@@ -202,16 +209,7 @@ impl Script {
     }
 
     fn fire(&mut self, args: &mut ArgumentConsumer) -> Outcome<()> {
-        let id = node(args)?;
-        let timer = match args.next_pos() {
-            Some("election") => Timer::Election,
-            Some("heartbeat") => Timer::Heartbeat,
-            Some("check") => Timer::CheckQuorum,
-            Some("transfer") => Timer::Transfer,
-            Some("read") => Timer::Read,
-            Some("retry") => Timer::Retry(node(args)?),
-            other => return Err(format!("no such timer: {other:?}").into()),
-        };
+        let (id, timer) = (node(args)?, timer(args)?);
         if self.cluster.fire(id, timer) { Ok(()) } else { Err(format!("{id} has not armed it").into()) }
     }
 
@@ -328,6 +326,18 @@ impl Script {
 
 fn parse(text: &str) -> Outcome<NodeId> {
     Ok(NodeId(text.trim_start_matches('n').parse()?))
+}
+
+fn timer(args: &mut ArgumentConsumer) -> Outcome<Timer> {
+    Ok(match args.next_pos() {
+        Some("election") => Timer::Election,
+        Some("heartbeat") => Timer::Heartbeat,
+        Some("check") => Timer::CheckQuorum,
+        Some("transfer") => Timer::Transfer,
+        Some("read") => Timer::Read,
+        Some("retry") => Timer::Retry(node(args)?),
+        other => return Err(format!("no such timer: {other:?}").into()),
+    })
 }
 
 fn node(args: &mut ArgumentConsumer) -> Outcome<NodeId> {

@@ -33,6 +33,9 @@ use crate::metrics::Metrics;
 
 /// How long a stopping leader waits for its successor.
 const HANDOVER_TIME: Duration = Duration::from_millis(1_000);
+/// Heartbeats of a leader at rest within an election timeout. A connection that breaks is evidence enough of most deaths, and
+/// each heartbeat wakes every member.
+const RESTFUL_HEARTBEATS: u32 = 4;
 /// Time between two tries to publish a member's name and URLs.
 const PUBLISH_AGAIN: Duration = Duration::from_millis(500);
 
@@ -472,6 +475,7 @@ fn disowned(peer: u64) -> String {
 fn consensus(config: &MemberConfig) -> Result<raft::Config, StartError> {
     let raft = raft::Config {
         heartbeat: config.heartbeat,
+        heartbeat_at_rest: Some(config.heartbeat.max(config.election / RESTFUL_HEARTBEATS)),
         election_least: config.election,
         election_most: config.election * 2,
         ..raft::Config::default()

@@ -127,7 +127,11 @@ const CLUSTER: &[Flag] = &[
     ),
     value("initial-cluster-state", "new", "new: found a cluster. existing: join one."),
     value("initial-cluster-token", "etcd-cluster", "Tells clusters apart whose members share addresses."),
-    value("heartbeat-interval", "100", "Milliseconds between a leader's heartbeats."),
+    value(
+        "heartbeat-interval",
+        "100",
+        "Milliseconds between a leader's heartbeats; at rest a quarter of the election timeout, if that is longer.",
+    ),
     value("election-timeout", "1000", "Milliseconds without a leader before an election."),
     value("snapshot-count", "100000", "Committed entries between two snapshots of the log."),
 ];

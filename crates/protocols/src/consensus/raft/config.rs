@@ -13,6 +13,10 @@ pub struct Config {
     pub election_most: Duration,
     /// A leader speaks at least this often.
     pub heartbeat: Duration,
+    /// It speaks only this often when all members have all entries and nothing happened since it spoke last. What it says then only keeps
+    /// others from standing for election, so a few times within `election_least` is enough.
+    /// `None`: as often as ever.
+    pub heartbeat_at_rest: Option<Duration>,
     /// How long at most a follower still waits, drawn evenly, after its connection to the leader broke; `None`: as long as after any silence.
     /// Without effect under leases: there the wait is a promise.
     pub suspicion: Option<Duration>,
@@ -92,6 +96,7 @@ impl Default for Config {
             election_least: Duration::from_millis(1000),
             election_most: Duration::from_millis(2000),
             heartbeat: Duration::from_millis(100),
+            heartbeat_at_rest: None,
             suspicion: Some(Duration::from_millis(150)),
             pre_vote: true,
             check_quorum: true,
@@ -137,6 +142,11 @@ impl Config {
         let rules = [
             (!self.heartbeat.is_zero(), "heartbeat must be more than zero"),
             (self.heartbeat < self.election_least, "heartbeat must be less than election_least"),
+            (
+                self.heartbeat_at_rest
+                    .is_none_or(|at_rest| (self.heartbeat..self.election_least).contains(&at_rest)),
+                "heartbeat_at_rest must not be less than heartbeat, and less than election_least",
+            ),
             (self.election_least <= self.election_most, "election_least must not be more than election_most"),
             (!self.retry.is_zero(), "retry must be more than zero"),
             (!self.read_retry.is_zero(), "read_retry must be more than zero"),

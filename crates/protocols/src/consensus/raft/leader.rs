@@ -110,15 +110,15 @@ impl Raft {
 
     pub(super) fn on_heartbeat_timer(&mut self, cx: &Context<'_>, fx: &mut Fx) {
         let last = self.log.last().index;
-        let may_rest = self.may_quiesce();
+        let settled = self.is_settled();
         let Some(leader) = self.as_leader_mut() else { return };
-        let idle = leader.last_at_heartbeat == last;
+        let at_rest = settled && leader.last_at_heartbeat == last;
         leader.last_at_heartbeat = last;
-        if may_rest && idle {
+        if at_rest && self.config.quiesce {
             self.quiesce(fx);
             return;
         }
-        let heartbeat = self.config.heartbeat;
+        let heartbeat = self.config.heartbeat_at_rest.filter(|_| at_rest).unwrap_or(self.config.heartbeat);
         fx.arm(Timer::Heartbeat, heartbeat..=heartbeat);
         self.start_round(cx, false, fx);
         // What back-pressure held up gets another chance.

@@ -11,11 +11,10 @@ use super::{Fx, Index, Message, Mode, Raft, State, Timer};
 
 impl Raft {
     /// Whether nothing is left to do for anyone.
-    pub(super) fn may_quiesce(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let State::Leader(leader) = &self.state else { return false };
         let last = self.log.last().index;
-        self.config.quiesce
-            && leader.established
+        leader.established
             && leader.reads.is_empty()
             && leader.change.is_none()
             && self.handover.is_none()
