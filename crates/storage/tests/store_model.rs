@@ -264,6 +264,28 @@ fn run_troubled(operations: &[Operation], troubles: &[Trouble]) -> Store<MemoryK
     store
 }
 
+fn kvs_of(model: &Model, revision: Revision, range: &KeyRange) -> (Vec<KeyValue>, i64) {
+    let kvs = model.at(revision, range);
+    let count = kvs.len() as i64;
+    (kvs, count)
+}
+
+/// The same answer, made of pieces of all sizes; a single key comes whole.
+fn in_pieces<S: synod_storage::kv::Reader>(view: &View<S>, request: &RangeRequest) -> (Vec<KeyValue>, i64) {
+    let count = view.range_total(request).unwrap().count;
+    if !request.comes_in_pieces() {
+        return (view.range(request).unwrap().kvs, count);
+    }
+    let (mut kvs, mut cursor) = (Vec::new(), Some(RangeCursor::default()));
+    while let Some(at) = cursor {
+        let piece = view.range_piece(request, &at, kvs.len() * 40).unwrap();
+        assert!(!piece.kvs.is_empty() || piece.next.is_none(), "a piece with nothing in it is the last");
+        kvs.extend(piece.kvs);
+        cursor = piece.next;
+    }
+    (kvs, count)
+}
+
 fn check_against_model<S: synod_storage::kv::Reader>(view: &View<S>, model: &Model, ranges: &[KeyRange]) {
     assert_eq!((view.revision(), view.compacted()), (model.revision, model.compacted));
     for range in ranges {
@@ -272,6 +294,7 @@ fn check_against_model<S: synod_storage::kv::Reader>(view: &View<S>, model: &Mod
             let kvs = model.at(revision, range);
             let count = kvs.len() as i64;
             assert_eq!(view.range(&request), Ok(RangeResponse { kvs, more: false, count }), "at {revision}");
+            assert_eq!(in_pieces(view, &request), kvs_of(model, revision, range), "in pieces at {revision}");
             let counted = view.range(&RangeRequest { count_only: true, ..request }).unwrap();
             assert_eq!((counted.count, counted.kvs.len()), (count, 0));
         }

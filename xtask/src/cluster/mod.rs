@@ -14,16 +14,19 @@
 //! outgoing connections, or one of those might sit on them in the meantime.
 
 pub mod api;
+mod memory;
 mod ports;
 mod process;
 mod program;
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+pub use memory::MemoryLimit;
 pub use ports::free_ports;
 pub use process::{Process, Signal};
 pub use program::{Program, ServerKind};
@@ -84,6 +87,9 @@ pub struct Member {
 pub struct Cluster {
     program: Program,
     token: String,
+    /// What stands before the program's words, and after its arguments.
+    before: Vec<OsString>,
+    more: Vec<OsString>,
     /// The members; they keep their places.
     pub members: Vec<Member>,
 }
@@ -102,7 +108,18 @@ impl Cluster {
             let log = directory.join(format!("{name}.log"));
             members.push(Member { name, place, data, log, process: None, paused: false, log_start: 0 });
         }
-        Ok(Self { program, token: format!("xtask-{}", std::process::id()), members })
+        let token = format!("xtask-{}", std::process::id());
+        Ok(Self { program, token, before: Vec::new(), more: Vec::new(), members })
+    }
+
+    /// Members that are started from now on run under the bound, all together.
+    pub fn limit_memory(&mut self, limit: &MemoryLimit) {
+        self.before = limit.words();
+    }
+
+    /// Members that are started from now on get these arguments, too.
+    pub fn add_arguments(&mut self, arguments: &[&str]) {
+        self.more.extend(arguments.iter().map(OsString::from));
     }
 
     /// The URLs at which clients are served.
@@ -120,15 +137,16 @@ impl Cluster {
             .iter()
             .map(|member| format!("{}=http://{}", member.name, member.place.peer))
             .collect();
-        let arguments =
+        let mut arguments =
             self.program.serve_arguments(&self.members[index], &initial_cluster.join(","), &self.token);
+        arguments.extend(self.more.iter().cloned());
         let member = &mut self.members[index];
         if member.process.is_some() {
             bail!("{} runs already", member.name);
         }
         member.log_start = std::fs::metadata(&member.log).map_or(0, |metadata| metadata.len());
         let namespace = member.place.namespace.as_deref();
-        let process = Process::start(self.program.path(), &arguments, namespace, &member.log)
+        let process = Process::start(self.program.path(), &arguments, namespace, &self.before, &member.log)
             .with_context(|| format!("{} cannot be started", member.name))?;
         member.process = Some(process);
         member.paused = false;

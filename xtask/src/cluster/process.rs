@@ -18,7 +18,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program in a network namespace, or in this one, with its output added to a file.
+    /// Starts a program in a network namespace, or in this one, with its output added to a file. The words of `before` run it.
     ///
     /// # Errors
     /// The file or the program cannot be opened.
@@ -26,11 +26,12 @@ impl Process {
         program: &Path,
         arguments: &[OsString],
         namespace: Option<&str>,
+        before: &[OsString],
         log: &Path,
     ) -> anyhow::Result<Self> {
         let output = OpenOptions::new().create(true).append(true).open(log)?;
         let errors = output.try_clone()?;
-        let mut command = command_that_dies_with_us(program, namespace);
+        let mut command = command_that_dies_with_us(program, namespace, before);
         command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors);
         let child = command.spawn().with_context(|| format!("{} does not start", program.display()))?;
         Ok(Self { child })
@@ -66,7 +67,7 @@ impl Drop for Process {
 }
 
 /// A command whose process the kernel kills when this thread ends, where the machine has the means.
-fn command_that_dies_with_us(program: &Path, namespace: Option<&str>) -> Command {
+fn command_that_dies_with_us(program: &Path, namespace: Option<&str>, before: &[OsString]) -> Command {
     static HAS_SETPRIV: OnceLock<bool> = OnceLock::new();
     let has_setpriv = *HAS_SETPRIV.get_or_init(|| {
         let probe = Command::new("setpriv").args(["--pdeathsig", "keep", "true"]).status();
@@ -79,6 +80,7 @@ fn command_that_dies_with_us(program: &Path, namespace: Option<&str>) -> Command
     if let Some(namespace) = namespace {
         words.extend(["ip", "netns", "exec", namespace].map(OsString::from));
     }
+    words.extend(before.iter().cloned());
     words.push(program.into());
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);

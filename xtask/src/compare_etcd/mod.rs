@@ -9,6 +9,7 @@
 
 mod debian;
 mod failover;
+mod larger;
 mod million;
 mod process;
 mod rows;
@@ -50,6 +51,9 @@ pub struct CompareEtcd {
     /// Only rows whose name contains this; may be given several times
     #[arg(long)]
     only: Vec<String>,
+    /// Measure, instead of all else, a store of 4 GiB in a member that may take 512 MiB of memory; takes minutes
+    #[arg(long)]
+    larger: bool,
     /// Print a Markdown table, as in docs/performance.md
     #[arg(long)]
     markdown: bool,
@@ -69,6 +73,13 @@ impl CompareEtcd {
         let etcd = Program::find(ServerKind::Etcd, Some(etcd))?;
         let mut table = Table::default();
         for round in 1..=self.rounds {
+            if self.larger {
+                for (server, program) in [(ServerKind::Synod, &synod), (ServerKind::Etcd, &etcd)] {
+                    eprintln!("round {round} of {}: more data than memory, {server:?}", self.rounds);
+                    larger::measure(server, program, synod.path(), &mut table)?;
+                }
+                continue;
+            }
             for members in [3, 1] {
                 for (server, program) in [(ServerKind::Synod, &synod), (ServerKind::Etcd, &etcd)] {
                     eprintln!("round {round} of {}: {members} x {server:?}", self.rounds);

@@ -3,6 +3,9 @@
 /// Keys of every workload: few enough to be written once before they are read.
 pub const KEYS: &str = "20000";
 
+/// Of a store larger than memory, the slowest hundredth of gets at a fixed rate.
+const GETS_P99_SECONDS: f64 = 0.005;
+
 /// A row of the table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -102,6 +105,17 @@ pub fn million_restart() -> Row {
 /// The member that has them is killed, and started.
 pub fn million_restart_killed() -> Row {
     timed("million: kill -9 n1", 1.0)
+}
+
+/// The store is larger than the member's memory: just after it was filled.
+pub fn larger_first() -> Row {
+    timed("4 GB in 512 MB, new n1", GETS_P99_SECONDS)
+}
+
+/// A while after that.
+pub fn larger() -> Row {
+    let target = Target { seconds: Some(GETS_P99_SECONDS), grown: Some(10e6), ..Target::default() };
+    Row { name: "4 GB in 512 MB n1".to_owned(), target }
 }
 
 /// One of them is asked for, with how many there are behind it.

@@ -133,7 +133,7 @@ impl Served {
         let listen = OsString::from(endpoint(ports[0]));
         let arguments = ["dev".into(), "--data".into(), data, "--listen".into(), listen];
         let began = Instant::now();
-        let mut process = Process::start(program.path(), &arguments, None, &log)?;
+        let mut process = Process::start(program.path(), &arguments, None, &[], &log)?;
         loop {
             let output = std::fs::read_to_string(&log)?;
             if output.contains("ready to serve client requests") {

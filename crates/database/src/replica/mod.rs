@@ -60,7 +60,7 @@ impl ReplicaConfig {
             me,
             group,
             persist_entries: 10_000,
-            persist_bytes: 32 << 20,
+            persist_bytes: 8 << 20,
             compact_step_changes: 1_000,
             chunk_bytes: 1 << 20,
             bootstrap,

@@ -5,8 +5,8 @@
 //! No answer, event or hash depends on how far it got.
 //!
 //! # How
-//! The log of changes names exactly the keys that changed in the compacted stretch. Each change at or below the compacted
-//! revision has superseded the version before it; that one goes. A deletion below the compacted revision goes too, and with
+//! The log of changes names exactly what changed in the compacted stretch, and which version each change put an end to. Of a change
+//! at or below the compacted revision that version goes, without a look at the history. A deletion below the compacted revision goes too, and with
 //! it its log entry. So the work is that of the changes made, whatever the number of keys. What happened *at* the compacted
 //! revision stays, since it can still be watched, and is looked at again by the next compaction.
 
@@ -14,9 +14,8 @@ use super::{
     StoreError,
     record::{Logged, Position, State, damaged, history_key},
     store::Store,
-    versions::newest_past,
 };
-use crate::kv::{Direction, Kv, Reader, Space};
+use crate::kv::{Direction, Kv, Reader as _, Space};
 
 /// How far removal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +41,7 @@ impl<K: Kv> Store<K> {
             .map(|entry| Logged::decode(entry?).map_err(damaged(Space::Log)))
             .collect::<Result<_, StoreError>>()?;
         for change in changes.iter().take(changes_max) {
-            self.forget_before(change)?;
+            self.forget_before(change);
         }
         let next = changes.get(changes_max).map(|change| change.position);
         self.state.swept = next.unwrap_or(Position { main: compacted + 1, sub: 0 });
@@ -50,14 +49,15 @@ impl<K: Kv> Store<K> {
         Ok(if next.is_some() { Sweep::Unfinished } else { Sweep::Done })
     }
 
-    /// Removes the version that `change` superseded, and the change itself if it cannot be watched any more.
-    fn forget_before(&mut self, change: &Logged) -> Result<(), StoreError> {
-        let Logged { position, deleted, key } = change;
+    /// Removes the version that `change` ended, and the change itself if it cannot be watched any more.
+    fn forget_before(&mut self, change: &Logged) {
+        let Logged { position, deleted, ended, key } = change;
         let watchable = position.main == self.state.compacted;
         // What changed several times within the compacted revision stays watchable, too.
-        let end = if watchable { Position { sub: 0, ..*position } } else { *position };
-        if let Some(found) = newest_past(&self.overlay, key, end)? {
-            self.overlay.remove(Space::History, history_key(key, found.position));
+        if let Some(ended) = ended
+            && (!watchable || ended.main < position.main)
+        {
+            self.overlay.remove(Space::History, history_key(key, *ended));
         }
         if !watchable {
             if *deleted {
@@ -65,6 +65,5 @@ impl<K: Kv> Store<K> {
             }
             self.overlay.remove(Space::Log, Logged::log_key(*position));
         }
-        Ok(())
     }
 }

@@ -22,12 +22,11 @@ use super::{
     overlay::Overlay,
     range::{Window, range},
     record::{
-        Logged, Position, Version, attachment_key, damaged, encode_past, history_key, lease_key,
-        split_lease_key,
+        DELETED, Logged, Position, Version, attachment_key, damaged, history_key, lease_key, split_lease_key,
     },
     versions::newest_version,
 };
-use crate::kv::{Direction, Reader, Space, Span};
+use crate::kv::{Direction, Entry, Reader, Space, Span};
 
 /// One operation on its way.
 pub(super) struct Execution<'a, K> {
@@ -66,7 +65,9 @@ impl<'a, K: Reader> Execution<'a, K> {
 
     pub fn put(&mut self, request: &PutRequest) -> Result<PutResponse, StoreError> {
         check_key(&request.key)?;
-        let previous = newest_version(self.overlay, &request.key)?;
+        let replaced = self.overlay.newest(&request.key)?;
+        let previous = replaced.clone().map(Version::decode_current).transpose();
+        let previous = previous.map_err(damaged(Space::Current))?;
         check_put(self.overlay, request, previous.as_ref())?;
         let value = match &previous {
             Some(previous) if request.ignore_value => previous.value.clone(),
@@ -84,10 +85,11 @@ impl<'a, K: Reader> Execution<'a, K> {
             lease,
             value,
         };
-        let key = &request.key;
-        match &previous {
-            Some(previous) => self.retire(key, previous),
-            None => self.came_and_went.push((key.clone(), true)),
+        // What the request's bytes are a part of is not to stay in memory as long as the key does.
+        let key = &Bytes::copy_from_slice(&request.key);
+        match (&previous, replaced) {
+            (Some(previous), Some(replaced)) => self.retire(key, previous.position, replaced),
+            _ => self.came_and_went.push((key.clone(), true)),
         }
         let detached = previous.as_ref().map_or(0, |previous| previous.lease);
         if detached != lease {
@@ -97,7 +99,11 @@ impl<'a, K: Reader> Execution<'a, K> {
             }
         }
         self.overlay.put(Space::Current, key.clone(), version.encode_current());
-        self.overlay.put(Space::Log, Logged::log_key(position), Logged::encode(false, key));
+        let ended = previous.as_ref().map(|previous| previous.position);
+        self.overlay.put(Space::Log, Logged::log_key(position), Logged::encode_put(ended, key));
+        if self.events.is_none() && !request.prev_kv {
+            return Ok(PutResponse { prev_kv: None });
+        }
         let previous = previous.map(|previous| previous.into_key_value(key.clone()));
         if let Some(events) = &mut self.events {
             let kv = version.into_key_value(key.clone());
@@ -109,12 +115,10 @@ impl<'a, K: Reader> Execution<'a, K> {
     pub fn delete(&mut self, request: &DeleteRequest) -> Result<DeleteResponse, StoreError> {
         let mut prev_kvs = Vec::new();
         let mut deleted = 0;
-        for (key, version) in self.live_versions(&request.range)? {
+        for (key, value) in self.live_versions(&request.range)? {
             deleted += 1;
-            let previous = self.delete_key(key, version);
-            if request.prev_kv {
-                prev_kvs.push(previous);
-            }
+            let previous = self.delete_key(key, value, request.prev_kv)?;
+            prev_kvs.extend(previous);
         }
         Ok(DeleteResponse { deleted, prev_kvs })
     }
@@ -124,8 +128,8 @@ impl<'a, K: Reader> Execution<'a, K> {
             return Err(StoreError::LeaseNotFound(id));
         }
         for key in attached_keys(self.overlay, id)? {
-            if let Some(version) = newest_version(self.overlay, &key)? {
-                self.delete_key(key, version);
+            if let Some(value) = self.overlay.newest(&key)? {
+                self.delete_key(key, value, false)?;
             }
         }
         self.overlay.remove(Space::Lease, lease_key(id));
@@ -174,34 +178,45 @@ impl<'a, K: Reader> Execution<'a, K> {
         Ok(TxnResponse { succeeded, responses })
     }
 
-    fn delete_key(&mut self, key: Bytes, version: Version) -> KeyValue {
+    /// Deletes a key whose newest version stands as `replaced`; gives that version if it is `wanted`.
+    fn delete_key(
+        &mut self,
+        key: Bytes,
+        replaced: Bytes,
+        wanted: bool,
+    ) -> Result<Option<KeyValue>, StoreError> {
+        let version = Version::decode_current(replaced.clone()).map_err(damaged(Space::Current))?;
         let position = self.next_position();
-        self.retire(&key, &version);
+        self.retire(&key, version.position, replaced);
         self.detach(version.lease, &key);
         self.overlay.remove(Space::Current, key.clone());
         self.came_and_went.push((key.clone(), false));
-        self.overlay.put(Space::History, history_key(&key, position), encode_past(None));
-        self.overlay.put(Space::Log, Logged::log_key(position), Logged::encode(true, &key));
+        self.overlay.put(Space::History, history_key(&key, position), DELETED);
+        self.overlay.put(
+            Space::Log,
+            Logged::log_key(position),
+            Logged::encode_delete(version.position, &key),
+        );
+        if self.events.is_none() && !wanted {
+            return Ok(None);
+        }
         let previous = version.into_key_value(key.clone());
         if let Some(events) = &mut self.events {
             let kv = KeyValue { key, mod_revision: position.main, ..KeyValue::default() };
             events.push(Event { kind: EventKind::Delete, kv, prev_kv: Some(previous.clone()) });
         }
-        previous
+        Ok(Some(previous).filter(|_| wanted))
     }
 
-    fn live_versions(&self, keys: &KeyRange) -> Result<Vec<(Bytes, Version)>, StoreError> {
-        let span = keys.span();
+    /// The keys of a range, and their newest versions as they stand in `Current`.
+    fn live_versions(&self, keys: &KeyRange) -> Result<Vec<Entry>, StoreError> {
         if keys.is_single() {
-            let version = newest_version(self.overlay, &keys.key)?;
-            return Ok(version.map(|version| (keys.key.clone(), version)).into_iter().collect());
+            let value = self.overlay.newest(&keys.key)?;
+            return Ok(value.map(|value| (keys.key.clone(), value)).into_iter().collect());
         }
-        let mut found = Vec::new();
-        for entry in self.overlay.scan(Space::Current, span, Direction::Forward) {
-            let (key, value) = entry?;
-            found.push((key, Version::decode_current(value).map_err(damaged(Space::Current))?));
-        }
-        Ok(found)
+        // They may be slices of tables' blocks, and keep those: neighbours in a range are neighbours there, so little is kept in vain.
+        let entries = self.overlay.scan(Space::Current, keys.span(), Direction::Forward);
+        Ok(entries.collect::<Result<_, _>>()?)
     }
 
     fn next_position(&mut self) -> Position {
@@ -211,8 +226,8 @@ impl<'a, K: Reader> Execution<'a, K> {
     }
 
     /// Moves what was the newest version of `key` into its history.
-    fn retire(&mut self, key: &[u8], version: &Version) {
-        self.overlay.put(Space::History, history_key(key, version.position), encode_past(Some(version)));
+    fn retire(&mut self, key: &[u8], position: Position, replaced: Bytes) {
+        self.overlay.put(Space::History, history_key(key, position), replaced);
     }
 
     fn detach(&mut self, lease: LeaseId, key: &[u8]) {

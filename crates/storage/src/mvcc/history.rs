@@ -10,7 +10,7 @@
 use super::{
     Event, EventKind, KeyRange, KeyValue, Revision, StoreError, View,
     record::{Logged, Position, damaged},
-    versions::{superseded_before, version_at_position},
+    versions::{past_version, superseded_before, version_at_position},
 };
 use crate::kv::{Direction, Reader, Space};
 
@@ -84,10 +84,15 @@ impl<S: Reader> View<S> {
     }
 
     fn event(&self, change: Logged, prev_kv: bool) -> Result<Event, StoreError> {
-        let Logged { position, deleted, key } = change;
+        let Logged { position, deleted, ended, key } = change;
         let prev_kv = if prev_kv && position.main > self.state.compacted {
-            superseded_before(&self.snapshot, &key, position.main)?
-                .map(|version| version.into_key_value(key.clone()))
+            let previous = match ended {
+                Some(ended) if ended.main < position.main => past_version(&self.snapshot, &key, ended)?,
+                None if position.sub == 0 => None,
+                // An earlier change of the same revision may have ended it.
+                _ => superseded_before(&self.snapshot, &key, position.main)?,
+            };
+            previous.map(|version| version.into_key_value(key.clone()))
         } else {
             None
         };

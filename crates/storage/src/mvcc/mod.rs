@@ -11,7 +11,9 @@ mod execute;
 mod hash;
 mod history;
 mod overlay;
+mod pieces;
 mod range;
+mod recent;
 mod record;
 mod snapshot;
 mod store;
@@ -26,6 +28,7 @@ pub use self::{
     compaction::Sweep,
     hash::RevisionHash,
     history::{HistoryLimits, HistoryPage},
+    pieces::{RangeCursor, RangePiece, RangeTotal},
     record::KEY_BYTES_MAX,
     snapshot::{Installer, SnapshotChunk, SnapshotCursor},
     store::{Applied, Events, Store},

@@ -3,11 +3,13 @@
 //! Many operations are applied between two engine writes. Each must see those before it, and one that fails halfway must
 //! leave nothing behind. So changes gather here: reads look here first, [`Overlay::rollback`] takes back those since
 //! [`Overlay::begin`], [`Overlay::take_batch`] hands them all to the engine at once, the last value of each key only.
+//! What keys hold that were flushed of late is known here, too ([`Recent`]).
 
 use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 
+use super::recent::Recent;
 use crate::kv::{Batch, Direction, Entry, KvError, Reader, Space, Span, merged};
 
 type Changes = BTreeMap<Bytes, Option<Bytes>>;
@@ -16,21 +18,24 @@ type Changes = BTreeMap<Bytes, Option<Bytes>>;
 pub(super) struct Overlay<K> {
     pub engine: K,
     changes: [Changes; Space::COUNT],
-    /// What the changed keys held in `changes` before, oldest first, since the last `begin`.
-    undo: Vec<(Space, Bytes, Option<Option<Bytes>>)>,
+    recent: Recent,
+    /// What the changed keys held in `changes` before, oldest first, since the last `begin`; none if that cannot be taken back.
+    undo: Option<Vec<(Space, Bytes, Option<Option<Bytes>>)>>,
 }
 
 impl<K> Overlay<K> {
     pub fn new(engine: K) -> Self {
-        Self { engine, changes: Default::default(), undo: Vec::new() }
+        Self { engine, changes: Default::default(), recent: Recent::default(), undo: None }
     }
 
-    pub fn begin(&mut self) {
-        self.undo.clear();
+    /// Begins an operation. Only one that may fail after its first change is remembered step by step.
+    pub fn begin(&mut self, may_roll_back: bool) {
+        self.undo = may_roll_back.then(Vec::new);
     }
 
+    /// Takes back what has changed since an operation was begun that may be.
     pub fn rollback(&mut self) {
-        while let Some((space, key, before)) = self.undo.pop() {
+        for (space, key, before) in self.undo.take().into_iter().flatten().rev() {
             let changes = &mut self.changes[space as usize];
             match before {
                 Some(before) => changes.insert(key, before),
@@ -48,16 +53,36 @@ impl<K> Overlay<K> {
     }
 
     fn change(&mut self, space: Space, key: Bytes, value: Option<Bytes>) {
-        let before = self.changes[space as usize].insert(key.clone(), value);
-        self.undo.push((space, key, before));
+        let changes = &mut self.changes[space as usize];
+        match &mut self.undo {
+            None => drop(changes.insert(key, value)),
+            Some(undo) => undo.push((space, key.clone(), changes.insert(key, value))),
+        }
+    }
+
+    /// The newest version of `key`, as it stands in `Current`, in memory of its own: it may be kept without keeping a block of a table.
+    pub fn newest(&self, key: &[u8]) -> Result<Option<Bytes>, KvError>
+    where
+        K: Reader,
+    {
+        if let Some(changed) = self.changes[Space::Current as usize].get(key) {
+            return Ok(changed.clone());
+        }
+        match self.recent.get(key) {
+            Some(value) => Ok(Some(value.clone())),
+            None => Ok(self.engine.get(Space::Current, key)?.map(|value| Bytes::copy_from_slice(&value))),
+        }
     }
 
     /// Hands out all changes; they are no longer seen here.
     pub fn take_batch(&mut self) -> Batch {
-        self.undo.clear();
+        self.undo = None;
         let mut batch = Batch::default();
         for space in Space::ALL {
             for (key, value) in std::mem::take(&mut self.changes[space as usize]) {
+                if space == Space::Current {
+                    self.recent.note(&key, value.as_ref());
+                }
                 batch.push(space, key, value);
             }
         }
@@ -65,8 +90,9 @@ impl<K> Overlay<K> {
     }
 
     pub fn discard(&mut self) {
-        self.undo.clear();
+        self.undo = None;
         self.changes = Default::default();
+        self.recent.clear();
     }
 }
 
@@ -74,6 +100,10 @@ impl<K: Reader> Reader for Overlay<K> {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, KvError> {
         match self.changes[space as usize].get(key) {
             Some(changed) => Ok(changed.clone()),
+            None if space == Space::Current => match self.recent.get(key) {
+                Some(value) => Ok(Some(value.clone())),
+                None => self.engine.get(space, key),
+            },
             None => self.engine.get(space, key),
         }
     }
@@ -136,7 +166,7 @@ mod tests {
             let batch = overlay.take_batch();
             overlay.engine.write(batch).unwrap();
             apply(&mut overlay, &mut model, &kept);
-            overlay.begin();
+            overlay.begin(true);
             apply(&mut overlay, &mut model.clone(), &undone);
             overlay.rollback();
 

@@ -247,7 +247,7 @@ fn collect(
 /// How many entries beyond twice the limit gather before a sorted answer is pruned.
 const SORT_SLACK: usize = 64;
 
-fn filters(request: &RangeRequest) -> bool {
+pub(super) fn filters(request: &RangeRequest) -> bool {
     [
         request.min_mod_revision,
         request.max_mod_revision,

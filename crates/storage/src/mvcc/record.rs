@@ -3,15 +3,15 @@
 //! | space    | key                                        | value                                             |
 //! |----------|--------------------------------------------|---------------------------------------------------|
 //! | Current  | user key                                   | newest version, with its position                 |
-//! | History  | escaped user key, main and sub revision    | superseded version, or the mark of a deletion     |
-//! | Log      | main and sub revision                      | put or delete, user key                           |
+//! | History  | escaped user key, main and sub revision    | superseded version as it stood in `Current`, or the mark of a deletion |
+//! | Log      | main and sub revision                      | put or delete, position of the version that it ended, user key |
 //! | Lease    | lease id                                   | time to live                                      |
 //! | LeaseKey | lease id, user key                         | nothing                                           |
 //! | Meta     | 0; 1 and a name                            | the store's [`State`]; an entry of the owner      |
 //! | Count    | 0 and the lowest key of a block            | how many user keys the block has (`counts.rs`)    |
 //!
-//! A read of newest versions touches `Current` only, a page of it only that page. A key's superseded versions lie side by side
-//! in `History`, so that a read at an old revision walks both spaces once. Nothing has to be rebuilt at start.
+//! A read of newest versions touches `Current` only, a page of it only that page. A version that is superseded moves to `History`
+//! as it is: in memory its bytes are shared, not copied. A key's superseded versions lie there side by side, so that a read at an old revision walks both spaces once. Nothing has to be rebuilt at start.
 //!
 //! Numbers in keys are big-endian, so that they sort. A user key within a longer key is escaped: a zero byte becomes
 //! `00 ff`, the end is `00 01`. No encoded key is then a prefix of another, and encoded keys sort as the plain ones do.
@@ -30,9 +30,10 @@ use crate::kv::{Entry, Space, Span};
 /// Longest user key, in bytes: doubled by escaping and with its revision it still fits an engine's key.
 pub const KEY_BYTES_MAX: usize = 32_000;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const KIND_DELETE: u8 = 0;
-const KIND_PUT: u8 = 1;
+const KIND_CREATE: u8 = 1;
+const KIND_REPLACE: u8 = 2;
 const POSITION_BYTES: usize = 12;
 
 /// When a change happened: its revision, and its place among the changes of that revision.
@@ -87,26 +88,22 @@ impl Version {
         out.push(FORMAT);
         put_signed(&mut out, self.position.main);
         put_varint(&mut out, u64::from(self.position.sub));
-        self.encode_rest(&mut out);
+        put_signed(&mut out, self.create_revision);
+        put_signed(&mut out, self.version);
+        put_signed(&mut out, self.lease);
+        out.extend_from_slice(&self.value);
         out.into()
     }
 
     pub fn decode_current(bytes: Bytes) -> Result<Self, DecodeError> {
         let mut decoder = Decoder::new(bytes);
         check_format(&mut decoder, "version")?;
+        Self::decode_rest(decoder)
+    }
+
+    fn decode_rest(mut decoder: Decoder) -> Result<Self, DecodeError> {
         let main = decoder.signed("mod revision")?;
-        let sub = decoder.unsigned_32("sub revision")?;
-        Self::decode_rest(decoder, Position { main, sub })
-    }
-
-    fn encode_rest(&self, out: &mut Vec<u8>) {
-        put_signed(out, self.create_revision);
-        put_signed(out, self.version);
-        put_signed(out, self.lease);
-        out.extend_from_slice(&self.value);
-    }
-
-    fn decode_rest(mut decoder: Decoder, position: Position) -> Result<Self, DecodeError> {
+        let position = Position { main, sub: decoder.unsigned_32("sub revision")? };
         let create_revision = decoder.signed("create revision")?;
         let version = decoder.signed("version")?;
         let lease = decoder.signed("lease")?;
@@ -114,27 +111,18 @@ impl Version {
     }
 }
 
-/// The value of a `History` entry; `None` marks a deletion.
-pub(super) fn encode_past(version: Option<&Version>) -> Bytes {
-    match version {
-        None => Bytes::from_static(&[FORMAT, KIND_DELETE]),
-        Some(version) => {
-            let mut out = Vec::with_capacity(version.value.len() + 24);
-            out.extend_from_slice(&[FORMAT, KIND_PUT]);
-            version.encode_rest(&mut out);
-            out.into()
-        }
-    }
-}
+/// The value of a `History` entry that marks a deletion. Versions stand there as they stood in `Current`.
+pub(super) const DELETED: Bytes = Bytes::from_static(&[FORMAT]);
 
 pub(super) fn decode_past(bytes: Bytes, position: Position) -> Result<Option<Version>, DecodeError> {
     let mut decoder = Decoder::new(bytes);
     check_format(&mut decoder, "past version")?;
-    match decoder.byte("kind of past version")? {
-        KIND_DELETE => decoder.finish().map(|()| None),
-        KIND_PUT => Version::decode_rest(decoder, position).map(Some),
-        tag => Err(DecodeError::UnknownTag { what: "kind of past version", tag }),
+    if decoder.is_empty() {
+        return Ok(None);
     }
+    let version = Version::decode_rest(decoder)?;
+    let fits = version.position == position;
+    if fits { Ok(Some(version)) } else { Err(DecodeError::OutOfRange { what: "past version" }) }
 }
 
 /// The key of a `History` entry.
@@ -197,6 +185,8 @@ fn unescape(escaped: &[u8]) -> Result<Vec<u8>, DecodeError> {
 pub(super) struct Logged {
     pub position: Position,
     pub deleted: bool,
+    /// Of the version that the change put an end to, if there was one.
+    pub ended: Option<Position>,
     pub key: Bytes,
 }
 
@@ -210,9 +200,27 @@ impl Logged {
         Span { start: Self::log_key(from), end: Some(Self::log_key(Position { main: end, sub: 0 })) }
     }
 
-    pub fn encode(deleted: bool, key: &[u8]) -> Bytes {
-        let mut out = Vec::with_capacity(key.len() + 2);
-        out.extend_from_slice(&[FORMAT, if deleted { KIND_DELETE } else { KIND_PUT }]);
+    /// A put that ended a version, or none.
+    pub fn encode_put(ended: Option<Position>, key: &[u8]) -> Bytes {
+        match ended {
+            None => Self::encode(KIND_CREATE, None, key),
+            ended => Self::encode(KIND_REPLACE, ended, key),
+        }
+    }
+
+    /// A deletion, which always ends a version.
+    pub fn encode_delete(ended: Position, key: &[u8]) -> Bytes {
+        Self::encode(KIND_DELETE, Some(ended), key)
+    }
+
+    fn encode(kind: u8, ended: Option<Position>, key: &[u8]) -> Bytes {
+        // 12: a position of ten bytes is one of the far future.
+        let mut out = Vec::with_capacity(key.len() + 12);
+        out.extend_from_slice(&[FORMAT, kind]);
+        if let Some(ended) = ended {
+            put_signed(&mut out, ended.main);
+            put_varint(&mut out, u64::from(ended.sub));
+        }
         out.extend_from_slice(key);
         out.into()
     }
@@ -223,12 +231,17 @@ impl Logged {
         position.finish()?;
         let mut decoder = Decoder::new(value);
         check_format(&mut decoder, "log entry")?;
-        let deleted = match decoder.byte("kind of log entry")? {
-            KIND_DELETE => true,
-            KIND_PUT => false,
+        let kind = decoder.byte("kind of log entry")?;
+        let ended = match kind {
+            KIND_CREATE => None,
+            KIND_DELETE | KIND_REPLACE => {
+                let main = decoder.signed("ended main revision")?;
+                Some(Position { main, sub: decoder.unsigned_32("ended sub revision")? })
+            }
             tag => return Err(DecodeError::UnknownTag { what: "kind of log entry", tag }),
         };
-        Ok(Self { position: Position::decode(at), deleted, key: decoder.rest() })
+        let deleted = kind == KIND_DELETE;
+        Ok(Self { position: Position::decode(at), deleted, ended, key: decoder.rest() })
     }
 }
 
@@ -371,8 +384,23 @@ mod tests {
             let position = Position { main, sub };
             let version = Version { position, create_revision, version, lease, value: value.into() };
             prop_assert_eq!(Version::decode_current(version.encode_current()), Ok(version.clone()));
-            prop_assert_eq!(decode_past(encode_past(Some(&version)), position), Ok(Some(version)));
-            prop_assert_eq!(decode_past(encode_past(None), position), Ok(None));
+            let elsewhere = Position { sub: sub ^ 1, ..position };
+            prop_assert!(decode_past(version.encode_current(), elsewhere).is_err());
+            prop_assert_eq!(decode_past(version.encode_current(), position), Ok(Some(version)));
+            prop_assert_eq!(decode_past(DELETED, position), Ok(None));
+        }
+
+        #[test]
+        fn changes_come_back(main: i64, sub: u32, ended: Option<(i64, u32)>, key: Vec<u8>, deleted: bool) {
+            let position = Position { main, sub };
+            let ended = ended.map(|(main, sub)| Position { main, sub });
+            let value = match ended {
+                Some(ended) if deleted => Logged::encode_delete(ended, &key),
+                ended => Logged::encode_put(ended, &key),
+            };
+            let found = Logged::decode((Logged::log_key(position), value)).unwrap();
+            prop_assert_eq!((found.ended, found.deleted), (ended, deleted && ended.is_some()));
+            prop_assert_eq!(found.key, key);
         }
 
         #[test]

@@ -109,7 +109,8 @@ impl<K: Kv> Store<K> {
         events: Events,
     ) -> Result<Applied, StoreError> {
         self.skip(index);
-        self.overlay.begin();
+        // All others are refused before they change anything.
+        self.overlay.begin(matches!(operation, Operation::Txn(_)));
         match self.execute(operation, events) {
             Ok((outcome, revision, events)) => {
                 self.state.revision = revision;

@@ -95,6 +95,15 @@ pub(super) fn version_at_position<R: Reader>(
     {
         return Ok(Some(version));
     }
+    past_version(reader, key, position)
+}
+
+/// The version of `key` that was written at exactly `position`, and superseded or deleted since.
+pub(super) fn past_version<R: Reader>(
+    reader: &R,
+    key: &Bytes,
+    position: Position,
+) -> Result<Option<Version>, StoreError> {
     match reader.get(Space::History, &history_key(key, position))? {
         None => Ok(None),
         Some(value) => decode_past(value, position).map_err(damaged(Space::History)),

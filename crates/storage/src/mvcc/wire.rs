@@ -4,7 +4,7 @@
 //! reads past its input, never allocates by a claimed length (byte strings are slices of the input), and refuses numbers
 //! that do not fit.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 /// Why bytes could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +89,7 @@ impl Decoder {
 
     pub fn byte(&mut self, what: &'static str) -> Result<u8, DecodeError> {
         let byte = *self.rest.first().ok_or(DecodeError::Truncated { what })?;
-        self.rest = self.rest.slice(1..);
+        self.rest.advance(1);
         Ok(byte)
     }
 
@@ -102,7 +102,7 @@ impl Decoder {
             }
             number |= u64::from(byte & 0x7f) << (7 * index);
             if byte & 0x80 == 0 {
-                self.rest = self.rest.slice(index + 1..);
+                self.rest.advance(index + 1);
                 return Ok(number);
             }
         }
@@ -136,7 +136,7 @@ impl Decoder {
     /// Exactly `N` bytes.
     pub fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], DecodeError> {
         let array = self.rest.first_chunk::<N>().copied().ok_or(DecodeError::Truncated { what })?;
-        self.rest = self.rest.slice(N..);
+        self.rest.advance(N);
         Ok(array)
     }
 

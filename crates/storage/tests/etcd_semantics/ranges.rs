@@ -144,3 +144,45 @@ fn old_revisions_answer_as_then_until_compacted() {
     assert_eq!(at(&fixture, 3), Err(StoreError::Compacted { requested: 3, compacted: 4 }));
     assert_eq!(at(&fixture, 4), Ok(2), "exactly the compacted revision is readable");
 }
+
+#[test]
+fn pieces_make_the_whole_answer() {
+    let mut fixture = fixture();
+    let old = fixture.store.revision();
+    fixture.put("ab", "again");
+    fixture.put("new", "1");
+    let view = fixture.store.view();
+    for (limit, revision, keys_only) in
+        [(0, 0, false), (1, 0, true), (3, 0, false), (4, old, false), (9, old, true)]
+    {
+        let request = RangeRequest { limit, revision, keys_only, ..reading(between("ab", "\0")) };
+        let whole = view.range(&request).unwrap();
+        let total = view.range_total(&request).unwrap();
+        assert_eq!((total.count, total.more), (whole.count, whole.more));
+        for bytes_max in [1, 100, 10_000] {
+            let (mut kvs, mut cursor) = (Vec::new(), Some(RangeCursor::default()));
+            while let Some(at) = cursor {
+                let piece = view.range_piece(&request, &at, bytes_max).unwrap();
+                assert!(bytes_max > 1 || piece.kvs.len() <= 1, "a piece is as small as can be");
+                kvs.extend(piece.kvs);
+                cursor = piece.next;
+            }
+            assert_eq!(kvs, whole.kvs);
+        }
+    }
+}
+
+#[test]
+fn what_must_be_seen_as_a_whole_does_not_come_in_pieces() {
+    let all = || reading(KeyRange::all());
+    assert!(all().comes_in_pieces());
+    assert!(RangeRequest { sort_order: SortOrder::Ascend, ..all() }.comes_in_pieces());
+    for request in [
+        reading(KeyRange::key("a")),
+        RangeRequest { sort_order: SortOrder::Descend, ..all() },
+        RangeRequest { sort_target: SortTarget::Value, ..all() },
+        RangeRequest { min_mod_revision: 3, ..all() },
+    ] {
+        assert!(!request.comes_in_pieces(), "{request:?}");
+    }
+}

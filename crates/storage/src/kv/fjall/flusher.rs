@@ -14,6 +14,7 @@ use super::{
     KvError,
     generation::{Base, Generation},
     layer::Layer,
+    priority,
 };
 
 /// With more runs than this not merged yet, no further one is written: merging must not fall behind for ever.
@@ -40,6 +41,7 @@ impl Flusher {
         let closing = Arc::new(AtomicBool::new(false));
         let closed = Arc::clone(&closing);
         let flush = move || {
+            priority::stand_back();
             for layer in waiting {
                 let result = generation.ingest(&layer).map(|()| Base::of(&generation));
                 // Nobody waits for it any more: the engine is being closed.

@@ -3,18 +3,18 @@
 use std::{
     fs,
     ops::Bound,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
-use super::{Direction, Entry, FjallOptions, KvError, Space, Span, layer::Layer};
+use super::{Direction, Entry, FjallOptions, KvError, Space, Span, layer::Layer, priority};
 
 /// The one keyspace. Its keys are the spaces' with the space's number before them.
 const CONTENT: &str = "content";
@@ -36,14 +36,17 @@ impl Generation {
             .cache_size(options.cache_bytes)
             .worker_threads(1)
             .manual_journal_persist(true);
-        // Some damage makes fjall panic while it reads its files back. Nothing of the database is used after that.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
+        // In a thread of its own, for two reasons. Those that fjall starts there, to merge, have its priority. And some damage
+        // makes fjall panic while it reads its files back; nothing of the database is used after that.
+        let open = || {
+            priority::stand_back();
             let database = builder.open()?;
             let content = database.keyspace(CONTENT, KeyspaceCreateOptions::default)?;
             // What is opened stays, that the keyspace exists among it.
             database.persist(PersistMode::SyncAll)?;
             Ok((database, content))
-        }));
+        };
+        let opened = thread::scope(|scope| scope.spawn(open).join());
         let opened = opened.map_err(|panic| {
             let cause = panic.downcast_ref::<String>().map_or("its files cannot be read back", |text| text);
             KvError::Damaged { what: path.display().to_string(), cause: cause.to_owned() }

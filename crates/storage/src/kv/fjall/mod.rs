@@ -36,6 +36,10 @@
 //! A crash loses the layers that were not written: a suffix of the batches. [`Kv::persist`] freezes `recent` and waits until it is
 //! written, [`Kv::begin_persist`] does not wait. A layer that cannot be written fails the engine at its next use.
 //!
+//! # Priority
+//! Nobody waits for a layer to be written, nor for tables to be merged, before [`LAYERS_MAX`] is reached, while those who serve
+//! clients need the same cores. So the threads that do it stand back (`priority.rs`).
+//!
 //! # Damage
 //! Tables and versions carry checksums. What is damaged is refused, at opening or when it is read; nothing else is shown in its place.
 //!
@@ -52,6 +56,7 @@
 mod flusher;
 mod generation;
 mod pointer;
+mod priority;
 
 use std::{
     fs,
@@ -87,7 +92,7 @@ pub struct FjallOptions {
 
 impl Default for FjallOptions {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, layer_bytes: 16 << 20 }
+        Self { cache_bytes: 64 << 20, layer_bytes: 8 << 20 }
     }
 }
 
