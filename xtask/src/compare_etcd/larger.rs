@@ -61,6 +61,7 @@ pub fn measure(
     let before = process::resident_max(&cluster)?;
     let second = read(&mut cluster, &["--no-fill"])?;
     let after = process::resident_max(&cluster)?;
+    eprintln!("{server:?}: {:.0} MB resident after filling, {:.0} MB in the end", before / 1e6, after / 1e6);
     table.add(&rows::larger_first(), server, first);
     let seen = Figures { resident: Some(after), grown: Some((after - before).max(0.0)), ..second };
     table.add(&rows::larger(), server, seen);

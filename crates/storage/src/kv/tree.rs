@@ -10,7 +10,8 @@
 //! are small, and an entry is one item.
 //!
 //! Looking for a key compares numbers that lie in the node itself: of each item the eight bytes behind the prefix that all
-//! keys of the node share. Only where those are equal the keys are looked at, which lie elsewhere in memory.
+//! keys of the node share. What they share lies there, too, if it is not too long. Only where those are equal the keys are looked
+//! at, which lie elsewhere in memory: on the way down mostly none is.
 //!
 //! # What it costs
 //! About 110 bytes an entry beside its key and value. Nodes split when full. They are not merged when they shrink, only dropped
@@ -25,6 +26,9 @@ use super::{Direction, Span};
 
 /// Most entries of a leaf, and most children of a branch.
 const NODE_ITEMS_MAX: usize = 16;
+
+/// So much of what a node's keys share lies in the node itself.
+const PREFIX_BYTES: usize = 40;
 
 /// What a tree holds under its keys.
 pub trait Held: Clone {
@@ -316,12 +320,14 @@ type Item<T> = (u64, Arc<T>);
 struct Row<T> {
     /// So many first bytes are the same in all keys.
     shared: usize,
+    /// The first of those.
+    prefix: [u8; PREFIX_BYTES],
     items: Vec<Item<T>>,
 }
 
 impl<T> Default for Row<T> {
     fn default() -> Self {
-        Self { shared: 0, items: Vec::new() }
+        Self { shared: 0, prefix: [0; PREFIX_BYTES], items: Vec::new() }
     }
 }
 
@@ -330,13 +336,14 @@ impl<T> Clone for Row<T> {
         // Most often it is cloned to be changed: room for one more.
         let mut items = Vec::with_capacity(self.items.len() + 1);
         items.extend(self.items.iter().cloned());
-        Self { shared: self.shared, items }
+        Self { shared: self.shared, prefix: self.prefix, items }
     }
 }
 
 impl<T: Keyed> Row<T> {
     fn of(items: Vec<Arc<T>>) -> Self {
-        let mut row = Self { shared: 0, items: items.into_iter().map(|item| (0, item)).collect() };
+        let items = items.into_iter().map(|item| (0, item)).collect();
+        let mut row = Self { items, ..Self::default() };
         row.refit();
         row
     }
@@ -351,8 +358,7 @@ impl<T: Keyed> Row<T> {
 
     /// How many keys are below `key`, or with `or_equal` at most `key`.
     fn below(&self, key: &[u8], or_equal: bool) -> usize {
-        let Some((_, first)) = self.items.first() else { return 0 };
-        match key[..self.shared.min(key.len())].cmp(&first.key()[..self.shared]) {
+        match self.beside_shared(key) {
             Ordering::Less => return 0,
             Ordering::Greater => return self.len(),
             Ordering::Equal => {}
@@ -363,6 +369,18 @@ impl<T: Keyed> Row<T> {
             *head == wanted && (item.key() < key || (or_equal && item.key() == key))
         };
         certain + self.items[certain..].iter().take_while(is_below).count()
+    }
+
+    /// Whether `key` comes before, shares, or comes behind what all keys share.
+    fn beside_shared(&self, key: &[u8]) -> Ordering {
+        let near = self.shared.min(PREFIX_BYTES);
+        let order = key[..near.min(key.len())].cmp(&self.prefix[..near]);
+        match self.items.first() {
+            Some((_, first)) if self.shared > near && order == Ordering::Equal => {
+                key[..self.shared.min(key.len())].cmp(&first.key()[..self.shared])
+            }
+            _ => order,
+        }
     }
 
     /// The child whose keys `key` would be among.
@@ -379,12 +397,10 @@ impl<T: Keyed> Row<T> {
     }
 
     fn insert(&mut self, index: usize, item: Arc<T>) {
-        let is_alike = self
-            .items
-            .first()
-            .is_some_and(|(_, first)| item.key().get(..self.shared) == Some(&first.key()[..self.shared]));
+        let is_alike = self.beside_shared(item.key()) == Ordering::Equal;
+        let is_first = self.items.is_empty();
         self.items.insert(index, (head(item.key(), self.shared), item));
-        if !is_alike {
+        if is_first || !is_alike {
             self.refit();
         }
     }
@@ -397,21 +413,36 @@ impl<T: Keyed> Row<T> {
             return None;
         }
         let at = if grown_at + 1 == items { items - 1 } else { items / 2 };
-        let mut right = Self { shared: 0, items: self.items.split_off(at) };
-        right.refit();
-        self.refit();
+        let mut right = Self { items: self.items.split_off(at), ..*self };
+        right.refit_rest();
+        self.refit_rest();
         Some(right)
     }
 
-    /// Looks anew at what the keys share.
+    /// Looks anew at what the keys share, and takes their heads.
     fn refit(&mut self) {
+        self.share();
+        for (head_of_key, item) in &mut self.items {
+            *head_of_key = head(item.key(), self.shared);
+        }
+    }
+
+    /// The same after items were taken away: the heads change only if the rest shares more.
+    fn refit_rest(&mut self) {
+        let before = self.shared;
+        self.share();
+        if self.shared != before {
+            self.refit();
+        }
+    }
+
+    fn share(&mut self) {
         let [(_, first), ..] = &self.items[..] else { return };
         let (first, last) = (first.key(), self.items[self.len() - 1].1.key());
         // Keys in between share what the first and the last do.
         self.shared = first.iter().zip(last).take_while(|(first, last)| first == last).count();
-        for (head_of_key, item) in &mut self.items {
-            *head_of_key = head(item.key(), self.shared);
-        }
+        let near = self.shared.min(PREFIX_BYTES);
+        self.prefix[..near].copy_from_slice(&first[..near]);
     }
 }
 

@@ -13,7 +13,7 @@
 //! nor on when it forgets.
 //!
 //! # What it costs
-//! At most [`BYTES_MAX`] bytes of keys and values beside the slots, 2.6 MB when all are there. Values beyond [`VALUE_BYTES_MAX`]
+//! At most [`BYTES_MAX`] bytes of keys and values beside the slots, 4.7 MB when all are there. Values beyond [`VALUE_BYTES_MAX`]
 //! are left to the engine, so that a few large ones do not drive out the many small ones.
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Slots that a key can be in.
 const ROW_SLOTS: usize = 4;
 const ROWS_MIN: usize = 16;
-const ROWS_MAX: usize = 8_192;
+const ROWS_MAX: usize = 16_384;
 /// Keys and values held.
 const BYTES_MAX: usize = 8 << 20;
 const VALUE_BYTES_MAX: usize = 16 << 10;

@@ -79,7 +79,7 @@ use super::{
 };
 
 /// So many times [`FjallOptions::layer_bytes`] may gather while the layer before is being written; then the writer waits.
-pub const LAYERS_MAX: u64 = 4;
+pub const LAYERS_MAX: u64 = 6;
 
 /// What the engine may take of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
