@@ -28,8 +28,8 @@ pub type Engine = TimedKv;
 /// What its readers see.
 pub type StoreView = View<<Engine as Kv>::Snapshot>;
 
-/// With more clients waiting a member has enough to do to form batches.
-const QUIET_CLIENTS_MAX: usize = 1;
+/// With more clients waiting, batches that form while a thread is being woken are worth its wake-up.
+const QUIET_CLIENTS_MAX: usize = 4;
 /// How often the store's size is looked at.
 const SIZE_EVERY: Duration = Duration::from_secs(1);
 
