@@ -20,7 +20,7 @@ use std::time::Duration;
 use cell::{Answer, Cell, Checker};
 use peers::Peer;
 use rows::{ROWS, Row, Workload};
-use table::{line, millis, rule};
+use table::{Entry, Line, NOTHING, head, millis};
 
 const TIME_MAX: Duration = Duration::from_secs(20);
 /// The same in a quick comparison.
@@ -92,47 +92,43 @@ fn compare(options: &Options) -> i32 {
     let usual = if options.is_quick { QUICK_TIME_MAX } else { TIME_MAX };
     let time_max = options.seconds.map_or(usual, Duration::from_secs);
     println!(
-        "Correct / with something impossible near the end. Given up after {} s or 2 GB: none.\n\
-         Ours: one thread, but key-value: all cores. Porcupine: recorded, not measured.\n",
+        "Correct / with something impossible near the end. Given up after {} s or 2 GB:\n\
+         none. Ours: one thread, but key-value: all cores. Porcupine: recorded, not\n\
+         measured.\n",
         time_max.as_secs()
     );
-    let mut columns: Vec<String> = [
-        "history",
-        "ours",
-        "peak",
-        "to reach",
-        "verdict",
-        "Wing-Gong-Lowe",
-        "peak",
-        "stateright",
-        "Porcupine",
-    ]
-    .map(str::to_owned)
-    .into();
-    columns.extend(options.peers.iter().map(|peer| peer.name.clone()));
-    println!("{}\n{}", line(&columns, options.is_markdown), rule(columns.len(), options.is_markdown));
-    let mut is_wrong = false;
+    let (mut is_wrong, mut is_first) = (false, true);
     for (index, row) in ROWS.iter().enumerate().filter(|(_, row)| options.wants(row.workload)) {
         let ours = Both::measure(Checker::Ours, index, time_max);
         is_wrong |= ours.is_wrong();
-        let mut cells =
-            vec![row.workload.name(), ours.times(), ours.peak(), to_reach(row), ours.against(row).to_owned()];
+        let mut entries =
+            vec![Entry { checker: "ours".to_owned(), times: ours.times(), peak: Some(ours.peak()) }];
         for checker in [Checker::WingGong, Checker::Stateright] {
             let theirs = Both::of_peer(checker, index, row.workload, time_max);
-            cells.push(theirs.as_ref().map_or_else(|| "-".to_owned(), Both::times));
-            if checker == Checker::WingGong {
-                cells.push(theirs.as_ref().map_or_else(|| "-".to_owned(), Both::peak));
-            }
+            let nothing = || NOTHING.to_owned();
+            let times = theirs.as_ref().map_or_else(nothing, Both::times);
+            let peak = theirs.as_ref().map_or_else(nothing, Both::peak);
+            let peak = (checker == Checker::WingGong).then_some(peak);
+            entries.push(Entry { checker: checker.name().to_owned(), times, peak });
         }
-        cells.push(row.recorded.to_owned());
-        cells.extend(options.peers.iter().map(|peer| peer.measure(row.workload, time_max)));
-        println!("{}", line(&cells, options.is_markdown));
+        let recorded = row.recorded.to_owned();
+        entries.push(Entry { checker: "Porcupine".to_owned(), times: recorded, peak: None });
+        for peer in &options.peers {
+            let times = peer.measure(row.workload, time_max);
+            entries.push(Entry { checker: peer.name.clone(), times, peak: None });
+        }
+        let line =
+            Line { name: row.workload.name(), to_reach: to_reach(row), verdict: ours.against(row), entries };
+        if std::mem::take(&mut is_first) {
+            println!("{}", head(&line, options.is_markdown));
+        }
+        println!("{}", line.text(options.is_markdown));
     }
     i32::from(is_wrong)
 }
 
 fn to_reach(row: &Row) -> String {
-    row.to_reach.map_or_else(|| "-".to_owned(), |(one, two)| format!("{} / {}", millis(one), millis(two)))
+    row.to_reach.map_or_else(|| NOTHING.to_owned(), |(one, two)| format!("{} / {}", millis(one), millis(two)))
 }
 
 /// The correct history and the other.
@@ -176,12 +172,12 @@ impl Both {
     fn against(&self, row: &Row) -> &'static str {
         let [correct, broken] = &self.0;
         if self.0.iter().any(|cell| cell.answer != Answer::Right) {
-            return "**missed**";
+            return "missed";
         }
         match row.to_reach {
-            None => "-",
+            None => NOTHING,
             Some((one, two)) if correct.time <= one && broken.time <= two => "reached",
-            Some(_) => "**short**",
+            Some(_) => "short",
         }
     }
 }

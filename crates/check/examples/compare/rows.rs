@@ -171,12 +171,14 @@ impl Workload {
                     0 => String::new(),
                     _ => format!(", {} % unanswered", lost_per_mille / 10),
                 };
-                format!("register{kind}, {operations} x {clients}{lost}")
+                format!("register{kind}, {} x {clients}{lost}", grouped(operations))
             }
-            Self::KeyValue { operations, clients } => format!("key-value, {operations} x {clients}"),
-            Self::Replicated { model, operations } => format!("{model}, {operations} operations"),
+            Self::KeyValue { operations, clients } => {
+                format!("key-value, {} x {clients}", grouped(operations))
+            }
+            Self::Replicated { model, operations } => format!("{model}, {} operations", grouped(operations)),
             Self::Transactions { kind, model, transactions } => {
-                format!("{transactions} transactions on {kind}s, {model}")
+                format!("{} transactions on {kind}s, {model}", grouped(transactions))
             }
         }
     }
@@ -237,6 +239,14 @@ impl Workload {
             }
         }
     }
+}
+
+/// A number with a comma before every third digit from the end.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).expect("digits")).collect();
+    groups.join(",")
 }
 
 /// An anomaly that breaks a model and hardly anything weaker.
