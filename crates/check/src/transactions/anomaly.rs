@@ -110,12 +110,16 @@ impl Anomaly {
             Self::Internal => "a transaction disagrees with what it did itself before",
             Self::FracturedRead => "a transaction saw a part of what another wrote, but not all",
             Self::GSingle => "a transaction missed an update that came before something that it saw",
-            Self::LostUpdate => "two transactions replaced the same version of a key, so one update was lost",
+            Self::LostUpdate => {
+                "two transactions replaced the same version of a key, so one update was lost, a case of G-single"
+            }
             Self::GNonadjacent => {
                 "several transactions missed updates in a circle in which snapshots exclude one another"
             }
-            Self::LongFork => "two readers saw two independent writes in opposite orders",
-            Self::WriteSkew => "two transactions each missed what the other wrote",
+            Self::LongFork => {
+                "two readers saw two independent writes in opposite orders, a case of G-nonadjacent"
+            }
+            Self::WriteSkew => "two transactions each missed what the other wrote, a case of G2-item",
             Self::G2Item => "transactions missed one another's updates in a circle",
             Self::NoVersionOrder => "every possible order of the versions ends in a circle",
         }

@@ -52,6 +52,7 @@ mod history;
 mod lists;
 mod operation;
 mod orders;
+mod reached;
 mod registers;
 mod replacements;
 mod schedule;

@@ -6,7 +6,12 @@
 //! it closes. The choices whose edges are in the circle cannot all be made: that is a clause, from which the first unique
 //! implication point is learned, as solvers of satisfiability do (Marques-Silva and Sakallah 1999; for circles Bayless et
 //! al., AAAI 2015). Variables that were in recent circles are chosen first, with the value that they had last, and at
-//! first the one that agrees with the topological order of what is known.
+//! first the one that agrees with the order that the search begins with.
+//!
+//! A search with hundreds of thousands of choices must not make most of them again after every circle. So where what was
+//! learned would lead far back, only the last level is taken back, and what was learned is concluded there all the same
+//! (Nadel and Ryvchin, "Chronological backtracking", SAT 2018). It is remembered how far back it would have been known:
+//! when the search goes back later, but not as far as that, it is concluded again.
 //!
 //! # What it guarantees
 //! An order that is found has no circle. If the empty choice is refuted, there is none.
@@ -16,9 +21,10 @@ use std::collections::BinaryHeap;
 use super::Effort;
 use super::facts::NONE;
 use super::graph::View;
-use super::search::{overtime, topological};
+use super::search::overtime;
 
 /// A pair whose order is open: the edges between points that each order would add.
+#[derive(Clone)]
 pub(super) struct Choice {
     pub forth: Vec<(u32, u32)>,
     pub back: Vec<(u32, u32)>,
@@ -31,12 +37,18 @@ pub(super) enum Outcome {
     GivenUp(String),
 }
 
+/// How many levels what was learned may lead back.
+const BACK_MAX: u32 = 64;
 /// How many decisions pass between two looks at the clock.
 const CLOCK_INTERVAL: u64 = 1024;
 
-pub(super) fn search(view: &View<'_>, choices: Vec<Choice>, effort: &Effort<'_>) -> Outcome {
-    let Some(order) = topological(view) else { return Outcome::Impossible };
-    let mut solver = Solver::new(view, &order, choices);
+/// Searches. `order` has all points in an order that all edges of the view follow; the choices that agree with it are
+/// tried first.
+pub(super) fn search(view: &View<'_>, order: &[u32], choices: Vec<Choice>, effort: &Effort<'_>) -> Outcome {
+    solve(Solver::new(view, order, choices), effort)
+}
+
+fn solve(mut solver: Solver, effort: &Effort<'_>) -> Outcome {
     let mut decisions = 0u64;
     loop {
         while let Err(circle) = solver.propagate() {
@@ -62,6 +74,16 @@ pub(super) fn search(view: &View<'_>, choices: Vec<Choice>, effort: &Effort<'_>)
     }
 }
 
+/// What came of a conflict.
+enum Learned {
+    /// A literal was concluded.
+    Concluded,
+    /// These are true still and cannot be.
+    Still(Vec<Literal>),
+    /// They cannot be whatever is chosen.
+    NothingLeft,
+}
+
 /// A literal: choice `l / 2`, forth if even and back if odd.
 type Literal = u32;
 
@@ -75,6 +97,8 @@ struct Solver {
     /// By literal: whether it was chosen, when that happened, and the clause that made it so.
     is_true: Vec<bool>,
     level: Vec<u32>,
+    /// By choice: the level at which its clause made it so, if that is an earlier one.
+    known_at: Vec<u32>,
     reason: Vec<u32>,
     trail: Vec<Literal>,
     /// How long the trail was when each decision was made, and how many of its edges are in the graph.
@@ -97,6 +121,8 @@ struct Solver {
     marked: Vec<u32>,
     conflicts: u32,
     steps: u64,
+    /// How many levels what was learned may lead back.
+    back_max: u32,
 }
 
 impl Solver {
@@ -125,6 +151,7 @@ impl Solver {
             rank,
             is_true: vec![false; 2 * count],
             level: vec![0; count],
+            known_at: vec![0; count],
             reason: vec![NONE; count],
             trail: Vec::new(),
             levels: Vec::new(),
@@ -142,6 +169,7 @@ impl Solver {
             marked: vec![0; count],
             conflicts: 0,
             steps: 0,
+            back_max: BACK_MAX,
         }
     }
 
@@ -153,14 +181,16 @@ impl Solver {
                 continue;
             }
             self.levels.push(self.trail.len());
-            self.set(forth + u32::from(!self.phase[choice as usize]), NONE);
+            let level = self.levels.len() as u32;
+            self.set(forth + u32::from(!self.phase[choice as usize]), NONE, level);
             return true;
         }
         false
     }
 
-    fn set(&mut self, literal: Literal, reason: u32) {
+    fn set(&mut self, literal: Literal, reason: u32, known_at: u32) {
         let choice = literal as usize / 2;
+        self.known_at[choice] = known_at;
         self.is_true[literal as usize] = true;
         self.level[choice] = self.levels.len() as u32;
         self.reason[choice] = reason;
@@ -210,7 +240,8 @@ impl Solver {
                 self.watches[falsified as usize].extend(watching);
                 return Err(conflict);
             } else {
-                self.set(first, number);
+                let level = self.levels.len() as u32;
+                self.set(first, number, level);
                 index += 1;
             }
         }
@@ -300,11 +331,21 @@ impl Solver {
     }
 
     /// Learns from literals that cannot all be true, and goes back to where that matters; false if nothing is left.
-    fn learn(&mut self, conflict: Vec<Literal>) -> bool {
+    fn learn(&mut self, mut conflict: Vec<Literal>) -> bool {
+        loop {
+            match self.learn_once(conflict) {
+                Learned::Concluded => return true,
+                Learned::Still(other) => conflict = other,
+                Learned::NothingLeft => return false,
+            }
+        }
+    }
+
+    fn learn_once(&mut self, conflict: Vec<Literal>) -> Learned {
         let level_of = |solver: &Self, literal: Literal| solver.level[literal as usize / 2];
         let deepest = conflict.iter().map(|literal| level_of(self, *literal)).max().unwrap_or(0);
         if deepest == 0 {
-            return false;
+            return Learned::NothingLeft;
         }
         self.undo_to(deepest as usize);
         self.conflicts += 1;
@@ -346,12 +387,17 @@ impl Solver {
         // The asserting literal first, then one of the level gone back to.
         learned.sort_unstable_by_key(|literal| std::cmp::Reverse(level_of(self, *literal)));
         learned.insert(0, point ^ 1);
-        self.undo_to(back_to as usize);
-        self.set_learned(learned);
-        true
+        let is_far = deepest - back_to > self.back_max;
+        self.undo_to(if is_far { deepest - 1 } else { back_to } as usize);
+        if self.is_true[point as usize] {
+            // It was known further back than it had been concluded, and so the literals meet there, too.
+            return Learned::Still(learned.into_iter().map(|literal| literal ^ 1).collect());
+        }
+        self.set_learned(learned, back_to);
+        Learned::Concluded
     }
 
-    fn set_learned(&mut self, learned: Vec<Literal>) {
+    fn set_learned(&mut self, learned: Vec<Literal>, known_at: u32) {
         let asserted = learned[0];
         let number = self.clauses.len() as u32;
         if let [first, second, ..] = learned[..] {
@@ -359,7 +405,7 @@ impl Solver {
             self.watches[second as usize].push(number);
         }
         self.clauses.push(learned);
-        self.set(asserted, number);
+        self.set(asserted, number, known_at);
     }
 
     fn raise(&mut self, choice: usize) {
@@ -372,13 +418,14 @@ impl Solver {
         self.queue.push((self.activity[choice].to_bits(), choice as u32));
     }
 
-    /// Takes back all choices above a level.
+    /// Takes back all choices above a level, but for what is known at that level.
     fn undo_to(&mut self, level: usize) {
         if self.levels.len() <= level {
             return;
         }
         let length = self.levels[level];
         self.levels.truncate(level);
+        let mut still_known = Vec::new();
         while self.trail.len() > length {
             let literal = self.trail.pop().expect("the trail is longer than that");
             let choice = literal as usize / 2;
@@ -393,9 +440,17 @@ impl Solver {
             }
             self.is_true[literal as usize] = false;
             self.phase[choice] = literal.is_multiple_of(2);
-            self.queue.push((self.activity[choice].to_bits(), choice as u32));
+            if self.known_at[choice] as usize <= level {
+                still_known.push(literal);
+            } else {
+                self.queue.push((self.activity[choice].to_bits(), choice as u32));
+            }
         }
         self.propagated = self.propagated.min(length);
+        for literal in still_known.into_iter().rev() {
+            let choice = literal as usize / 2;
+            self.set(literal, self.reason[choice], self.known_at[choice]);
+        }
     }
 }
 
@@ -406,7 +461,7 @@ mod tests {
     use super::*;
     use crate::generate::Random;
 
-    const POINTS: u64 = 7;
+    const POINTS: u64 = 9;
 
     fn graph(edges: &[(u32, u32)]) -> Graph {
         let mut builder = GraphBuilder::new(POINTS as u32);
@@ -425,13 +480,39 @@ mod tests {
         (from as u32, ((from + 1 + random.below(POINTS - 1)) % POINTS) as u32)
     }
 
+    /// The points in an order that all edges follow, or `None` if there is none (Kahn 1962).
+    fn topological(view: &View<'_>) -> Option<Vec<u32>> {
+        let mut incoming = vec![0u32; view.len()];
+        let each = |point: u32, with: &mut dyn FnMut(u32)| {
+            let mut cursor = 0;
+            while let Some((to, _, next)) = view.next(point, cursor) {
+                cursor = next;
+                with(to);
+            }
+        };
+        (0..view.len() as u32).for_each(|point| each(point, &mut |to| incoming[to as usize] += 1));
+        let mut order: Vec<u32> =
+            (0..view.len() as u32).filter(|point| incoming[*point as usize] == 0).collect();
+        let mut done = 0;
+        while let Some(&point) = order.get(done) {
+            done += 1;
+            each(point, &mut |to| {
+                incoming[to as usize] -= 1;
+                if incoming[to as usize] == 0 {
+                    order.push(to);
+                }
+            });
+        }
+        (order.len() == view.len()).then_some(order)
+    }
+
     #[test]
     fn a_search_agrees_with_trying_everything() {
         let mut random = Random::new(11);
         let (mut found, mut refuted) = (0, 0);
-        for _ in 0..20_000 {
+        for _ in 0..12_000 {
             let known: Vec<(u32, u32)> = (0..random.below(4)).map(|_| random_edge(&mut random)).collect();
-            let pairs: Vec<[Vec<(u32, u32)>; 2]> = (0..1 + random.below(7))
+            let pairs: Vec<[Vec<(u32, u32)>; 2]> = (0..1 + random.below(9))
                 .map(|_| [0, 1].map(|_| (0..1 + random.below(3)).map(|_| random_edge(&mut random)).collect()))
                 .collect();
             let is_possible = (0..1u32 << pairs.len()).any(|chosen| {
@@ -443,13 +524,25 @@ mod tests {
             });
             let choices =
                 pairs.iter().map(|[forth, back]| Choice { forth: forth.clone(), back: back.clone() });
-            let outcome = search(&view(&graph(&known)), choices.collect(), &Effort::default());
-            match outcome {
-                Outcome::Found => found += 1,
-                Outcome::Impossible => refuted += 1,
-                Outcome::GivenUp(reason) => panic!("expected an answer, found {reason}"),
+            let known_graph = graph(&known);
+            let known_view = view(&known_graph);
+            let choices: Vec<Choice> = choices.collect();
+            let order = topological(&known_view);
+            for back_max in [BACK_MAX, 1, 0] {
+                let outcome = match &order {
+                    Some(order) => {
+                        let solver = Solver::new(&known_view, order, choices.clone());
+                        solve(Solver { back_max, ..solver }, &Effort::default())
+                    }
+                    None => Outcome::Impossible,
+                };
+                match outcome {
+                    Outcome::Found => found += 1,
+                    Outcome::Impossible => refuted += 1,
+                    Outcome::GivenUp(reason) => panic!("expected an answer, found {reason}"),
+                }
+                assert_eq!(matches!(outcome, Outcome::Found), is_possible, "{known:?}, {pairs:?}");
             }
-            assert_eq!(matches!(outcome, Outcome::Found), is_possible, "{known:?}, {pairs:?}");
         }
         assert!(found > 1_000 && refuted > 1_000, "expected both often: {found} found, {refuted} refuted");
     }
@@ -460,7 +553,7 @@ mod tests {
         // The order that is tried first is a circle in itself: finding that out takes more than no step.
         let costly = Choice { forth: vec![(0, 1), (1, 0)], back: vec![(2, 3)] };
         let free = Choice { forth: vec![(4, 5)], back: vec![(5, 4)] };
-        let outcome = search(&view(&graph(&[])), vec![costly, free], &effort);
+        let outcome = search(&view(&graph(&[])), &[0, 1, 2, 3, 4, 5, 6, 7, 8], vec![costly, free], &effort);
         assert!(matches!(outcome, Outcome::GivenUp(_)));
     }
 }

@@ -14,12 +14,20 @@ use super::graph::{Graph, Points, View};
 use super::history::{History, NEVER, Stored};
 use super::search::Question;
 
-/// By key, the loose writers in the order in which they committed.
-pub(super) fn guess(question: &Question<'_>, graph: &Graph) -> Vec<Vec<u32>> {
+/// How it may have been.
+pub(super) struct Guess {
+    /// By key, the loose writers in the order in which they committed.
+    pub writers: Vec<Vec<u32>>,
+    /// All points in the order in which they happened. If there is no circle among what is known, all edges follow it.
+    pub points: Vec<u32>,
+}
+
+/// Runs the history again.
+pub(super) fn guess(question: &Question<'_>, graph: &Graph) -> Guess {
     let view = View { graph, kinds: question.kinds, points: question.points };
     let mut run = Run::new(question, view);
     while run.go_on() {}
-    run.order
+    Guess { writers: run.order, points: run.happened }
 }
 
 /// When a point would like to happen.
@@ -46,6 +54,8 @@ struct Run<'a> {
     /// By key and writer: how many read its version.
     readers: Vec<(u32, u32, u32)>,
     order: Vec<Vec<u32>>,
+    /// Points that have happened.
+    happened: Vec<u32>,
 }
 
 impl<'a> Run<'a> {
@@ -95,6 +105,7 @@ impl<'a> Run<'a> {
             running: vec![NONE; keys],
             readers,
             order: vec![Vec::new(); keys],
+            happened: Vec::new(),
         };
         for point in 0..run.incoming.len() as u32 {
             if run.incoming[point as usize] == 0 {
@@ -202,6 +213,7 @@ impl<'a> Run<'a> {
 
     fn happen(&mut self, point: u32) {
         self.is_done[point as usize] = true;
+        self.happened.push(point);
         if let Some((transaction, reads, writes)) = self.meaning(point) {
             if reads {
                 let read: Vec<(u32, u32)> = self.reads(transaction).collect();

@@ -21,8 +21,11 @@
 //! is met the answer is unknown.
 //!
 //! # What it costs
-//! A guess and the replacements are linear but for sorting. Inference keeps who reaches whom as a matrix of bits, [`POINTS_MAX`] squared at
-//! most; a history with more points than that goes no further than the second guess.
+//! A guess and the replacements are linear but for sorting. Who reaches whom is kept as a band of bits: points in an order
+//! that all edges follow, and for each those among the next ones that it reaches, [`super::reached`]. Up to some
+//! thirty thousand points that is all of them. In a longer history what is far apart is not inferred but left to the
+//! search, which begins with the order of the guess; the two seldom meet, for whoever is far apart is ordered by those
+//! between. Pairs of writers and the edges that they could add are bounded, and with them memory.
 
 use super::Effort;
 use super::anomaly::Dependency;
@@ -31,13 +34,16 @@ use super::facts::{Facts, Source};
 use super::graph::{Graph, GraphBuilder, Kinds, Label, Points, View, components};
 use super::history::History;
 use super::orders::{self, Choice, Outcome};
+use super::reached::Reached;
 use super::replacements;
 use super::schedule;
 
-/// Points (transactions, or snapshots and commits, and junctions) of which it is kept who reaches whom.
-const POINTS_MAX: usize = 30_000;
+/// Words of 64 bits in which it is kept who reaches whom: 128 MB.
+const REACHED_WORDS_MAX: usize = 16 << 20;
 /// Pairs of writers whose order is open that a search takes on.
 const CHOICES_MAX: usize = 4_000_000;
+/// Edges that all these orders could add, at eight bytes each.
+const CHOICE_EDGES_MAX: usize = 40_000_000;
 
 /// What is asked: can the loose writers of each key be put in an order without any circle in this view?
 pub(super) struct Question<'a> {
@@ -73,72 +79,76 @@ pub(super) fn answer(question: &Question<'_>, effort: &Effort<'_>) -> Answer {
     if !components(&view).is_empty() {
         return Answer::Impossible(Box::new(graph));
     }
-    if question.is_explained_by(&schedule::guess(question, &graph)) {
+    if question.is_explained_by(&schedule::guess(question, &graph).writers) {
         return Answer::Explained;
     }
-    let points = view.len();
     drop(graph);
     if overtime(effort) {
         return Answer::Unknown(
             "the time limit was reached after a first guess at the order of versions".into(),
         );
     }
-    if let Some(answer) = by_replacements(question) {
-        return answer;
+    let known = match by_replacements(question) {
+        Ok(answer) => return answer,
+        Err(known) => known,
+    };
+    let loose = &question.facts.loose;
+    let pairs: usize =
+        (0..loose.len()).map(|key| loose.get(key).len()).map(|len| len * len.saturating_sub(1) / 2).sum();
+    if pairs > CHOICES_MAX {
+        return too_many(&format!("{pairs} pairs of writes to one key"));
     }
-    if points > POINTS_MAX {
-        return Answer::Unknown(format!(
-            "no order of the versions was found at once, and {} transactions are too many to search for one",
-            question.history.len()
-        ));
-    }
-    let mut inference = Inference::new(question);
+    let mut inference = Inference::new(question, known);
     loop {
         if overtime(effort) {
             return Answer::Unknown(
                 "the time limit was reached while orders of versions were inferred".into(),
             );
         }
-        match inference.round() {
-            Round::Impossible(graph) => return Answer::Impossible(graph),
-            Round::More => {}
-            Round::Nothing => break,
+        let graph = question.graph(&inference.readers, &inference.known);
+        let view = question.view(&graph);
+        let guess = schedule::guess(question, &graph);
+        let Some(reached) = Reached::new(&view, &guess.points, REACHED_WORDS_MAX) else {
+            return Answer::Impossible(Box::new(graph));
+        };
+        if question.is_explained_by(&guess.writers) {
+            return Answer::Explained;
         }
-    }
-    let graph = question.graph(&inference.readers, &inference.known);
-    if question.is_explained_by(&schedule::guess(question, &graph)) {
-        return Answer::Explained;
-    }
-    if inference.open.len() > CHOICES_MAX {
-        return Answer::Unknown(format!(
-            "the order of {} pairs of writes is open, which is too many to search through",
-            inference.open.len()
-        ));
-    }
-    let choices = inference.open.iter().map(|pair| inference.choice(pair)).collect();
-    match orders::search(&question.view(&graph), choices, effort) {
-        Outcome::Found => Answer::Explained,
-        Outcome::Impossible => Answer::NoOrder,
-        Outcome::GivenUp(reason) => Answer::Unknown(reason),
+        if inference.round(&reached) {
+            continue;
+        }
+        if inference.open.iter().map(|pair| inference.edges_of(pair)).sum::<usize>() > CHOICE_EDGES_MAX {
+            return too_many("the dependencies of its pairs of writes");
+        }
+        let choices = inference.open.iter().map(|pair| inference.choice(pair)).collect();
+        return match orders::search(&view, &guess.points, choices, effort) {
+            Outcome::Found => Answer::Explained,
+            Outcome::Impossible => Answer::NoOrder,
+            Outcome::GivenUp(reason) => Answer::Unknown(reason),
+        };
     }
 }
 
-/// What follows from who replaced what it had read, if that decides.
-fn by_replacements(question: &Question<'_>) -> Option<Answer> {
+fn too_many(what: &str) -> Answer {
+    Answer::Unknown(format!("no order of the versions was found at once, and {what} are too many to search"))
+}
+
+/// What follows from who replaced what it had read; or, if that does not decide, what is known then.
+fn by_replacements(question: &Question<'_>) -> Result<Answer, Vec<Known>> {
     let readers = Readers::new(question.facts);
     let mut known = replacements::replacements(question.facts);
     let graph = question.graph(&readers, &known);
     if !components(&question.view(&graph)).is_empty() {
-        return Some(Answer::Impossible(Box::new(graph)));
+        return Ok(Answer::Impossible(Box::new(graph)));
     }
     if let Some(order) = replacements::lost_update(question.facts) {
         known.push(order);
         let graph = question.graph(&readers, &known);
         if !components(&question.view(&graph)).is_empty() {
-            return Some(Answer::Impossible(Box::new(graph)));
+            return Ok(Answer::Impossible(Box::new(graph)));
         }
     }
-    question.is_explained_by(&schedule::guess(question, &graph)).then_some(Answer::Explained)
+    Err(known)
 }
 
 /// Whether the caller's clock says that it is enough.
@@ -235,46 +245,26 @@ struct Inference<'a> {
     open: Vec<Pair>,
 }
 
-enum Round {
-    Impossible(Box<Graph>),
-    More,
-    Nothing,
-}
-
 impl<'a> Inference<'a> {
-    fn new(question: &'a Question<'a>) -> Self {
-        let loose = &question.facts.loose;
-        let mut open = Vec::new();
-        for key in 0..loose.len() {
-            let writers = loose.get(key);
-            for (index, &first) in writers.iter().enumerate() {
-                open.extend(writers[index + 1..].iter().map(|&second| Pair {
-                    key: key as u32,
-                    first,
-                    second,
-                }));
-            }
-        }
-        Self { question, readers: Readers::new(question.facts), known: Vec::new(), open }
+    fn new(question: &'a Question<'a>, known: Vec<Known>) -> Self {
+        let readers = Readers::new(question.facts);
+        Self { question, readers, known, open: all_pairs(question.facts) }
     }
 
-    /// Infers what follows from what is known now.
-    fn round(&mut self) -> Round {
-        let graph = self.question.graph(&self.readers, &self.known);
-        let view = self.question.view(&graph);
-        let Some(reached) = Reached::new(&view) else { return Round::Impossible(Box::new(graph)) };
+    /// Infers what follows from who reaches whom; whether anything new does. Of a pair of which neither order is possible
+    /// one is taken, and makes the circle.
+    fn round(&mut self, reached: &Reached) -> bool {
         let mut open = Vec::new();
         let mut is_new = false;
         for pair in std::mem::take(&mut self.open) {
             let forth = Known { before: pair.first, after: pair.second, key: pair.key };
             let back = Known { before: pair.second, after: pair.first, key: pair.key };
-            let known = match (self.closes_circle(&reached, forth), self.closes_circle(&reached, back)) {
+            let known = match (self.closes_circle(reached, forth), self.closes_circle(reached, back)) {
                 (false, false) => {
                     open.push(pair);
                     continue;
                 }
                 (false, true) => forth,
-                // If neither is possible, either will show the circle.
                 (true, _) => back,
             };
             if self.edges(known).any(|(from, to)| !reached.has(from, to)) {
@@ -283,7 +273,13 @@ impl<'a> Inference<'a> {
             }
         }
         self.open = open;
-        if is_new { Round::More } else { Round::Nothing }
+        is_new
+    }
+
+    /// How many edges the orders of a pair could add.
+    fn edges_of(&self, pair: &Pair) -> usize {
+        let readers = |writer| self.readers.of(pair.key, writer).len();
+        2 + readers(pair.first) + readers(pair.second)
     }
 
     /// The points that an order of two writers connects.
@@ -306,61 +302,17 @@ impl<'a> Inference<'a> {
     }
 }
 
-/// Which point reaches which: a matrix of bits.
-struct Reached {
-    words: usize,
-    bits: Vec<u64>,
-}
-
-impl Reached {
-    /// `None` if there is a circle.
-    fn new(view: &View<'_>) -> Option<Self> {
-        let order = topological(view)?;
-        let words = view.len().div_ceil(64);
-        let mut reached = Self { words, bits: vec![0; words * view.len()] };
-        for &point in order.iter().rev() {
-            let mut row = vec![0u64; words];
-            let mut cursor = 0;
-            while let Some((to, _, next)) = view.next(point, cursor) {
-                cursor = next;
-                row[to as usize / 64] |= 1 << (to % 64);
-                let begin = to as usize * words;
-                row.iter_mut()
-                    .zip(&reached.bits[begin..begin + words])
-                    .for_each(|(own, other)| *own |= other);
-            }
-            let begin = point as usize * words;
-            reached.bits[begin..begin + words].copy_from_slice(&row);
+/// All pairs of writers of one key, those far apart in the history first: a search decides the last ones first, and whoever
+/// is far apart is mostly ordered by those between.
+fn all_pairs(facts: &Facts) -> Vec<Pair> {
+    let writers: Vec<&[u32]> = (0..facts.loose.len()).map(|key| facts.loose.get(key)).collect();
+    let longest = writers.iter().map(|writers| writers.len()).max().unwrap_or_default();
+    let mut pairs = Vec::new();
+    for apart in (1..longest).rev() {
+        for (key, writers) in writers.iter().enumerate().filter(|(_, writers)| writers.len() > apart) {
+            let pair = |(&first, &second)| Pair { key: key as u32, first, second };
+            pairs.extend(writers.iter().zip(&writers[apart..]).map(pair));
         }
-        Some(reached)
     }
-
-    fn has(&self, from: u32, to: u32) -> bool {
-        self.bits[from as usize * self.words + to as usize / 64] >> (to % 64) & 1 == 1
-    }
-}
-
-/// The points in an order that all edges follow, or `None` if there is none (Kahn 1962).
-pub(super) fn topological(view: &View<'_>) -> Option<Vec<u32>> {
-    let mut incoming = vec![0u32; view.len()];
-    let each = |point: u32, with: &mut dyn FnMut(u32)| {
-        let mut cursor = 0;
-        while let Some((to, _, next)) = view.next(point, cursor) {
-            cursor = next;
-            with(to);
-        }
-    };
-    (0..view.len() as u32).for_each(|point| each(point, &mut |to| incoming[to as usize] += 1));
-    let mut order: Vec<u32> = (0..view.len() as u32).filter(|point| incoming[*point as usize] == 0).collect();
-    let mut done = 0;
-    while let Some(&point) = order.get(done) {
-        done += 1;
-        each(point, &mut |to| {
-            incoming[to as usize] -= 1;
-            if incoming[to as usize] == 0 {
-                order.push(to);
-            }
-        });
-    }
-    (order.len() == view.len()).then_some(order)
+    pairs
 }
