@@ -60,6 +60,7 @@ mod explored;
 mod mask;
 mod online;
 mod parallel;
+mod pricing;
 mod search;
 mod tiers;
 mod witness;
