@@ -10,12 +10,15 @@
 //! pieces first, the oldest first. The result cannot be weakened by any single one of its operations, unless a limit
 //! ended the search before; it need not be the smallest of all.
 //!
-//! What is never answered stays open for ever, and many open operations make each trial dear. So of a long history only
-//! the latest operations are weakened. Those before them stay what they were, and the core says how many they are.
+//! What is never answered stays open for ever, and many open operations make each trial dear. So of a long history the
+//! latest operations come first, and those before them stay what they were. When that is done these are weakened too,
+//! in the same way, as long as there is time and trials have answers: of plain reads and writes they have at once. What
+//! is left of them neither weakened nor tried one by one stays what it was, and the core says how many they are.
 
 use crate::history::{Event, History, Recorder};
 use crate::linearizability::{Effort, check_with};
 use crate::specification::Specification;
+use crate::verdict::Verdict;
 
 /// Operations that are impossible whatever the others did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +33,8 @@ pub struct Core {
     pub is_minimal: bool,
 }
 
-/// How many of the latest operations are weakened.
-const WEAKENED_MAX: usize = 2_000;
+/// How many of the latest operations are weakened first.
+const LATEST: usize = 2_000;
 
 /// Finds a core of a history that ends with the return of the operation `last`, which is impossible. The history must be of
 /// one part of the object. Each trial costs at most `trial`; `has_time` is asked before each.
@@ -46,7 +49,7 @@ where
     S: Specification<Input: Sync, Output: Sync> + Sync,
 {
     // Those that never returned have nothing to lose.
-    let mut kept: Vec<usize> = history
+    let mut before: Vec<usize> = history
         .events()
         .iter()
         .filter_map(|event| match *event {
@@ -54,40 +57,71 @@ where
             _ => None,
         })
         .collect();
-    let before = kept.len().saturating_sub(WEAKENED_MAX);
-    kept.drain(..before);
+    let mut kept = before.split_off(before.len().saturating_sub(LATEST));
     let mut is_weak = vec![false; history.len()];
-    let is_impossible = |is_weak: &[bool]| {
+    let mut judge = |is_weak: &[bool]| {
         let weaker = weakened(history, is_weak);
-        check_with(&spec_of(&weaker), &weaker, trial).is_violation()
+        check_with(&spec_of(&weaker), &weaker, trial)
     };
+    let mut is_minimal = weaken(&mut kept, &mut is_weak, &mut judge, u32::MAX, has_time);
+    if !before.is_empty() {
+        let is_all_tried = weaken(&mut before, &mut is_weak, &mut judge, UNKNOWN_MAX, has_time);
+        // Few that are left are named, many are counted.
+        if is_all_tried || before.len() <= NAMED_MAX {
+            kept.append(&mut before);
+        }
+        is_minimal &= is_all_tried;
+    }
+    let before = before.len();
+    let others = history.len() - before - kept.len() - 1;
+    let mut operations = kept;
+    operations.push(last);
+    operations.sort_unstable();
+    Core { operations, before, others, is_minimal }
+}
+
+/// After so many trials without an answer nothing before the latest operations is weakened any more.
+const UNKNOWN_MAX: u32 = 8;
+/// Up to so many operations before the latest are named though it was not tried to leave out each.
+const NAMED_MAX: usize = 24;
+
+/// Weakens what can be of `kept`, which is left with the rest; whether none of that can be weakened alone. It ends when
+/// there is no more time, or when more than `unknown_max` trials in a row had no answer.
+fn weaken(
+    kept: &mut Vec<usize>,
+    is_weak: &mut [bool],
+    judge: &mut dyn FnMut(&[bool]) -> Verdict,
+    unknown_max: u32,
+    has_time: &dyn Fn() -> bool,
+) -> bool {
     let mut size = kept.len().div_ceil(2);
-    let mut is_minimal = false;
+    let mut unknown_in_a_row = 0;
     while size > 0 && has_time() {
         let mut is_any_weakened = false;
         let mut from = 0;
         while from < kept.len() && has_time() {
             let piece = &kept[from..kept.len().min(from + size)];
             piece.iter().for_each(|&index| is_weak[index] = true);
-            if is_impossible(&is_weak) {
+            let verdict = judge(is_weak);
+            if verdict.is_violation() {
                 kept.drain(from..kept.len().min(from + size));
                 is_any_weakened = true;
             } else {
                 piece.iter().for_each(|&index| is_weak[index] = false);
                 from += size;
             }
+            let is_decided = verdict.is_violation() || verdict.is_linearizable();
+            unknown_in_a_row = if is_decided { 0 } else { unknown_in_a_row + 1 };
+            if unknown_in_a_row > unknown_max {
+                return false;
+            }
         }
         if size == 1 && !is_any_weakened {
-            is_minimal = has_time();
-            break;
+            return has_time();
         }
         size = if size == 1 { 1 } else { size.div_ceil(2) };
     }
-    let others = history.len() - before - kept.len() - 1;
-    let mut operations = kept;
-    operations.push(last);
-    operations.sort_unstable();
-    Core { operations, before, others, is_minimal }
+    kept.is_empty()
 }
 
 /// The same history, in which some operations were never answered.
