@@ -223,11 +223,11 @@ fn a_bad_line_is_named() {
     let cases = [
         (
             "",
-            "line 1, column 1: expected a history: JSON lines with a header, Jepsen's EDN, or a log of Jepsen's, found an empty file",
+            "line 1, column 1: expected a history: JSON lines with a header, Jepsen's EDN or JSON, or a log of Jepsen's, found an empty file",
         ),
         (
             "hello\nworld\n",
-            "line 1, column 1: expected a history: JSON lines with a header, Jepsen's EDN, or a log of Jepsen's, found `hello`",
+            "line 1, column 1: expected a history: JSON lines with a header, Jepsen's EDN or JSON, or a log of Jepsen's, found `hello`",
         ),
         (
             "{\"a\":1}\n",

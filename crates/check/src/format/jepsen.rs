@@ -1,8 +1,9 @@
-//! Operations as Jepsen writes them: maps of EDN, and the lines of its logs.
+//! Operations as Jepsen writes them: maps of EDN, the same as objects of JSON, and the lines of its logs.
 //!
 //! A map is `{:process 3 :type :invoke :f :cas :value [0 1] :time 12 :index 7}`, in any order, with more members that are
-//! of no concern here; the key-value logs that Porcupine is tested with have a `:key` besides. A line of a log has the
-//! same as words: `INFO  jepsen.util - 3  :invoke  :cas  [0 1]`, with whatever the logger puts in front. What
+//! of no concern here; the key-value logs that Porcupine is tested with have a `:key` besides. In JSON it is
+//! `{"process":3,"type":"invoke","f":"cas","value":[0,1]}`. Old ones of Knossos are vectors, `[3 :invoke :cas [0 1]]`. A
+//! line of a log has the same as words: `INFO  jepsen.util - 3  :invoke  :cas  [0 1]`, with whatever the logger puts in front. What
 //! else was logged is skipped, but not a line of `jepsen.util` that cannot be read.
 
 use std::io::BufRead;
@@ -13,60 +14,67 @@ use super::cursor::{Cursor, shown};
 use super::datum::Datum;
 use super::edn;
 use super::error::{Fault, Place, ReadError};
+use super::json::{self, Layout};
 use super::record::{Kind, Record, What};
 
 /// The process that does the harm.
 const NEMESIS: &str = "nemesis";
 
+/// What maps are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notation {
+    Edn,
+    Json,
+}
+
 /// Reads operations one by one, from a vector, a list, or one after the other.
 pub(super) struct Maps<R> {
     cursor: Cursor<R>,
+    notation: Notation,
     /// The bracket that ends the sequence which the operations stand in.
     end: Option<u8>,
     is_begun: bool,
 }
 
 impl<R: BufRead> Maps<R> {
-    pub fn new(cursor: Cursor<R>) -> Self {
-        Self { cursor, end: None, is_begun: false }
+    pub fn new(cursor: Cursor<R>, notation: Notation) -> Self {
+        Self { cursor, notation, end: None, is_begun: false }
     }
 
     /// The next operation.
     pub fn next(&mut self) -> Result<Option<Record>, ReadError> {
         loop {
-            edn::skip_blank(&mut self.cursor)?;
-            if !self.is_begun {
-                self.is_begun = true;
-                self.end = match self.cursor.peek()? {
-                    Some(b'[') => Some(b']'),
-                    Some(b'(') => Some(b')'),
-                    _ => None,
-                };
-                if self.end.is_some() {
-                    self.cursor.bump()?;
-                    edn::skip_blank(&mut self.cursor)?;
-                }
+            self.skip_blank()?;
+            if !std::mem::replace(&mut self.is_begun, true) {
+                self.begin()?;
             }
             let next = self.cursor.peek()?;
             if self.end.is_some() && next == self.end {
                 self.cursor.bump()?;
                 self.end = None;
-                edn::skip_blank(&mut self.cursor)?;
+                self.skip_blank()?;
                 return match self.cursor.peek()? {
                     None => Ok(None),
                     Some(_) => Err(self.cursor.unexpected("the end of the file after the history")),
                 };
             }
             let place = self.cursor.place();
-            match edn::read(&mut self.cursor)? {
+            match self.value()? {
                 Some(map @ Datum::Map(_)) => {
                     if let Some(record) = record(&map, place)? {
                         return Ok(Some(record));
                     }
                 }
                 Some(other) => {
+                    if let Some(record) = tuple(&other, place) {
+                        return Ok(Some(record));
+                    }
                     let found = format!("`{}`", shown(other.to_string().as_bytes()));
-                    return Err(Fault::new(place, "an operation, `{:process … :type …}`", found).into());
+                    let expected = match self.notation {
+                        Notation::Edn => "an operation, `{:process … :type …}`",
+                        Notation::Json => "an operation, {\"process\":…,\"type\":…}",
+                    };
+                    return Err(Fault::new(place, expected, found).into());
                 }
                 None if self.end.is_some() => {
                     return Err(self.cursor.unexpected("an operation or the end of the sequence"));
@@ -75,6 +83,64 @@ impl<R: BufRead> Maps<R> {
             }
         }
     }
+
+    /// Takes the bracket before the first operation, if there is one. One before a word is the first operation's own.
+    fn begin(&mut self) -> Result<(), ReadError> {
+        self.end = match self.cursor.peek()? {
+            Some(b'[') => Some(b']'),
+            Some(b'(') => Some(b')'),
+            _ => None,
+        };
+        let ahead = self.cursor.ahead(BRACKETS_APART_MAX)?;
+        let inner = ahead.get(1..).unwrap_or_default().trim_ascii_start().first();
+        if inner.is_some_and(|byte| byte.is_ascii_digit() || *byte == b':') {
+            self.end = None;
+        }
+        if self.end.is_some() {
+            self.cursor.bump()?;
+            self.skip_blank()?;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self) -> Result<Option<Datum>, ReadError> {
+        match self.notation {
+            Notation::Edn => edn::read(&mut self.cursor),
+            Notation::Json if self.cursor.peek()?.is_none() => Ok(None),
+            Notation::Json => json::read(&mut self.cursor, Layout::Free).map(Some),
+        }
+    }
+
+    /// Skips what stands between operations. One comma more or less does no harm.
+    fn skip_blank(&mut self) -> Result<(), ReadError> {
+        if self.notation == Notation::Edn {
+            return edn::skip_blank(&mut self.cursor);
+        }
+        Layout::Free.skip(&mut self.cursor)?;
+        while self.cursor.peek()? == Some(b',') {
+            self.cursor.bump()?;
+            Layout::Free.skip(&mut self.cursor)?;
+        }
+        Ok(())
+    }
+}
+
+/// How many blanks may stand between the bracket around all operations and the first of them, to be seen through.
+const BRACKETS_APART_MAX: usize = 256;
+
+/// The operation in a vector, `[3 :invoke :cas [0 1]]`.
+fn tuple(value: &Datum, place: Place) -> Option<Record> {
+    let [process, kind, function, rest @ ..] = value.as_list()? else { return None };
+    let kind = Kind::named(kind.as_name()?)?;
+    let function: Arc<str> = Arc::from(function.as_name()?);
+    let value = rest.first().cloned().unwrap_or_default();
+    let what = if process.as_name() == Some(NEMESIS) {
+        What::Nemesis { function, value }
+    } else {
+        let (value, error) = blame(kind, value, None);
+        What::Client { process: process.clone(), kind, function, key: None, value, error }
+    };
+    Some(Record { place, time: None, what })
 }
 
 /// The operation in a map; nothing for one that is about the test's own course.
@@ -211,6 +277,11 @@ pub(super) fn has_operation_lines(ahead: &[u8]) -> bool {
 /// Whether the first operation of a text stands at the beginning of its line, as in a `history.txt`.
 pub(super) fn is_bare(ahead: &[u8]) -> bool {
     ahead.split(|byte| *byte == b'\n').find_map(operation_words).is_some_and(|(at, _)| at == 0)
+}
+
+/// Whether a text is what Jepsen logged, though there is no operation among the first lines.
+pub(super) fn is_its_log(ahead: &[u8]) -> bool {
+    contains(ahead, b" jepsen.") || contains(ahead, b"\tjepsen.")
 }
 
 /// How many lines decide what a text is.

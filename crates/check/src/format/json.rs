@@ -11,55 +11,71 @@ use super::datum::Datum;
 use super::edn::DEPTH_MAX;
 use super::error::{Fault, ReadError};
 
-/// The next value.
-pub(super) fn read<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Datum, ReadError> {
-    value(cursor, 0)
+/// Where a value may be broken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// It stands on one line.
+    Line,
+    /// Anywhere between its words.
+    Free,
 }
 
-/// Skips blanks that do not end the line.
-pub(super) fn skip_blank<R: BufRead>(cursor: &mut Cursor<R>) -> Result<(), ReadError> {
-    while let Some(b' ' | b'\t' | b'\r') = cursor.peek()? {
-        cursor.bump()?;
+impl Layout {
+    /// Skips blanks.
+    pub fn skip<R: BufRead>(self, cursor: &mut Cursor<R>) -> Result<(), ReadError> {
+        while let Some(byte) = cursor.peek()? {
+            match byte {
+                b' ' | b'\t' | b'\r' => {}
+                b'\n' if self == Self::Free => {}
+                _ => break,
+            }
+            cursor.bump()?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-fn value<R: BufRead>(cursor: &mut Cursor<R>, depth: usize) -> Result<Datum, ReadError> {
-    skip_blank(cursor)?;
+/// The next value.
+pub(super) fn read<R: BufRead>(cursor: &mut Cursor<R>, layout: Layout) -> Result<Datum, ReadError> {
+    value(cursor, layout, 0)
+}
+
+fn value<R: BufRead>(cursor: &mut Cursor<R>, layout: Layout, depth: usize) -> Result<Datum, ReadError> {
+    layout.skip(cursor)?;
     if depth > DEPTH_MAX {
         let found = format!("the {depth}th level");
         return Err(Fault::new(cursor.place(), format!("at most {DEPTH_MAX} levels of values"), found).into());
     }
     match cursor.peek()? {
-        Some(b'{') => object(cursor, depth),
-        Some(b'[') => array(cursor, depth),
+        Some(b'{') => object(cursor, layout, depth),
+        Some(b'[') => array(cursor, layout, depth),
         Some(b'"') => string(cursor).map(Datum::text),
         Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => word(cursor),
         _ => Err(cursor.unexpected("a JSON value")),
     }
 }
 
-fn object<R: BufRead>(cursor: &mut Cursor<R>, depth: usize) -> Result<Datum, ReadError> {
+fn object<R: BufRead>(cursor: &mut Cursor<R>, layout: Layout, depth: usize) -> Result<Datum, ReadError> {
     cursor.bump()?;
     let mut members = Vec::new();
-    skip_blank(cursor)?;
+    layout.skip(cursor)?;
     if cursor.peek()? == Some(b'}') {
         cursor.bump()?;
         return Ok(Datum::Map(members.into()));
     }
     loop {
-        skip_blank(cursor)?;
+        layout.skip(cursor)?;
         if cursor.peek()? != Some(b'"') {
             return Err(cursor.unexpected("the name of a member, in quotes"));
         }
         let name = Datum::text(string(cursor)?);
-        skip_blank(cursor)?;
+        layout.skip(cursor)?;
         if cursor.peek()? != Some(b':') {
             return Err(cursor.unexpected("`:` after the name of a member"));
         }
         cursor.bump()?;
-        members.push((name, value(cursor, depth + 1)?));
-        skip_blank(cursor)?;
+        members.push((name, value(cursor, layout, depth + 1)?));
+        layout.skip(cursor)?;
         match cursor.peek()? {
             Some(b',') => cursor.bump()?,
             Some(b'}') => {
@@ -71,17 +87,17 @@ fn object<R: BufRead>(cursor: &mut Cursor<R>, depth: usize) -> Result<Datum, Rea
     }
 }
 
-fn array<R: BufRead>(cursor: &mut Cursor<R>, depth: usize) -> Result<Datum, ReadError> {
+fn array<R: BufRead>(cursor: &mut Cursor<R>, layout: Layout, depth: usize) -> Result<Datum, ReadError> {
     cursor.bump()?;
     let mut values = Vec::new();
-    skip_blank(cursor)?;
+    layout.skip(cursor)?;
     if cursor.peek()? == Some(b']') {
         cursor.bump()?;
         return Ok(Datum::list(values));
     }
     loop {
-        values.push(value(cursor, depth + 1)?);
-        skip_blank(cursor)?;
+        values.push(value(cursor, layout, depth + 1)?);
+        layout.skip(cursor)?;
         match cursor.peek()? {
             Some(b',') => cursor.bump()?,
             Some(b']') => {

@@ -10,7 +10,7 @@ use super::Object;
 use super::cursor::Cursor;
 use super::datum::Datum;
 use super::error::{Fault, Place, ReadError};
-use super::json;
+use super::json::{self, Layout};
 use super::log::{Ending, Log};
 use super::record::{Kind, Record, What};
 
@@ -32,7 +32,7 @@ impl Header {
     /// Reads the first line.
     pub(super) fn read<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Self, ReadError> {
         let place = cursor.place();
-        let line = json::read(cursor)?;
+        let line = json::read(cursor, Layout::Line)?;
         end_of_line(cursor)?;
         let Some(version) = line.get("synod_history") else {
             let expected =
@@ -76,7 +76,7 @@ impl Header {
 /// The next event.
 pub(super) fn read<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Option<Record>, ReadError> {
     loop {
-        json::skip_blank(cursor)?;
+        Layout::Line.skip(cursor)?;
         match cursor.peek()? {
             None => return Ok(None),
             Some(b'\n') => {
@@ -86,7 +86,7 @@ pub(super) fn read<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Option<Record>,
         }
     }
     let place = cursor.place();
-    let line = json::read(cursor)?;
+    let line = json::read(cursor, Layout::Line)?;
     end_of_line(cursor)?;
     if !matches!(line, Datum::Map(_)) {
         return Err(Fault::new(place, "an object, {\"t\":…,\"type\":…}", format!("`{line}`")).into());
@@ -95,7 +95,7 @@ pub(super) fn read<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Option<Record>,
 }
 
 fn end_of_line<R: BufRead>(cursor: &mut Cursor<R>) -> Result<(), ReadError> {
-    json::skip_blank(cursor)?;
+    Layout::Line.skip(cursor)?;
     match cursor.peek()? {
         None => Ok(()),
         Some(b'\n') => cursor.bump().map(|_| ()),

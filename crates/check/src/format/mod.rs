@@ -4,8 +4,9 @@
 //!
 //! | it begins with | it is |
 //! |---|---|
-//! | a JSON object | our own notation, one event a line ([`lines`]; `docs/histories.md`) |
+//! | a JSON object with `synod_history` | our own notation, one event a line ([`lines`]; `docs/histories.md`) |
 //! | `{`, `[`, `(` or `;` | a Jepsen history in EDN: maps in a vector, in a list, or one after the other; with `:key`, one of the key-value logs that Porcupine is tested with |
+//! | a JSON object with a `type`, or an array of such | a Jepsen history in JSON, with the members that the maps of EDN have |
 //! | words | a log of Jepsen's, or its `history.txt`, with one operation on a line |
 //!
 //! # How it works
@@ -22,7 +23,7 @@
 //!
 //! # What is left out
 //!
-//! Compressed files, Jepsen's binary `test.jepsen`, and its JSON.
+//! Compressed files, and Jepsen's binary `test.jepsen`.
 
 mod cursor;
 mod datum;
@@ -46,6 +47,7 @@ pub use objects::Object;
 pub use record::{Kind, Record, What};
 
 use cursor::Cursor;
+use jepsen::Notation;
 use log::Builder;
 
 /// What a history was written in.
@@ -55,8 +57,12 @@ pub enum Format {
     Lines,
     /// Maps of EDN.
     Edn,
+    /// The same maps as objects of JSON.
+    Json,
     /// Lines of a log.
     JepsenLog,
+    /// The same lines with nothing in front, `history.txt`.
+    JepsenText,
 }
 
 impl fmt::Display for Format {
@@ -64,7 +70,9 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::Lines => "JSON lines",
             Self::Edn => "EDN",
+            Self::Json => "Jepsen's JSON",
             Self::JepsenLog => "a log of Jepsen's",
+            Self::JepsenText => "Jepsen's text",
         })
     }
 }
@@ -101,15 +109,16 @@ pub fn read(source: impl BufRead, mut progress: impl FnMut(usize)) -> Result<Log
             }
             (Format::Lines, header)
         }
-        Format::Edn => {
-            let mut maps = jepsen::Maps::new(cursor);
+        format @ (Format::Edn | Format::Json) => {
+            let notation = if format == Format::Json { Notation::Json } else { Notation::Edn };
+            let mut maps = jepsen::Maps::new(cursor, notation);
             while let Some(record) = maps.next()? {
                 take(&mut builder, record)?;
             }
-            (Format::Edn, Header::default())
+            (format, Header::default())
         }
-        Format::JepsenLog => {
-            let is_bare = jepsen::is_bare(cursor.ahead(LOOKED_AT_BYTES)?);
+        format @ (Format::JepsenLog | Format::JepsenText) => {
+            let is_bare = format == Format::JepsenText;
             loop {
                 let number = cursor.place().line;
                 let Some(line) = cursor.line()? else { break };
@@ -117,7 +126,7 @@ pub fn read(source: impl BufRead, mut progress: impl FnMut(usize)) -> Result<Log
                     take(&mut builder, record)?;
                 }
             }
-            (Format::JepsenLog, Header::default())
+            (format, Header::default())
         }
     };
     Ok(builder.finish(format, header))
@@ -130,21 +139,36 @@ const PROGRESS_EACH: usize = 20_000;
 fn recognize<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Format, ReadError> {
     let ahead = cursor.ahead(LOOKED_AT_BYTES)?;
     let trimmed = ahead.trim_ascii_start();
-    let after_brace = trimmed.strip_prefix(b"{").map(|rest| rest.trim_ascii_start().first());
-    if matches!(after_brace, Some(Some(b'"' | b'}'))) {
-        return Ok(Format::Lines);
+    let in_array = trimmed.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    let in_brace = in_array.unwrap_or(trimmed).strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    if matches!(in_brace, Some([b'"' | b'}', ..])) {
+        return Ok(json(trimmed));
     }
     if jepsen::has_operation_lines(ahead) {
-        return Ok(Format::JepsenLog);
+        return Ok(if jepsen::is_bare(ahead) { Format::JepsenText } else { Format::JepsenLog });
     }
     if matches!(trimmed, [b'{' | b'[' | b'(' | b';' | b'#', ..]) {
         return Ok(Format::Edn);
     }
-    let expected = "a history: JSON lines with a header, Jepsen's EDN, or a log of Jepsen's";
+    if jepsen::is_its_log(ahead) {
+        return Ok(Format::JepsenLog);
+    }
+    let expected = "a history: JSON lines with a header, Jepsen's EDN or JSON, or a log of Jepsen's";
     let first_line = trimmed.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let found = match trimmed {
         [] => "an empty file".to_owned(),
         _ => format!("`{}`", cursor::shown(first_line)),
     };
     Err(Fault::new(cursor.place(), expected, found).into())
+}
+
+/// Which of the notations in JSON a text has. Ours names its version on the first line; an object that does not say what
+/// it is either is one of ours without a header.
+fn json(trimmed: &[u8]) -> Format {
+    let first_line = trimmed.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let has = |text: &[u8], name: &[u8]| text.windows(name.len()).any(|window| window == name);
+    if trimmed.starts_with(b"{") && (has(first_line, b"\"synod_history\"") || !has(trimmed, b"\"process\"")) {
+        return Format::Lines;
+    }
+    Format::Json
 }

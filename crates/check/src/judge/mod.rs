@@ -15,7 +15,7 @@ mod transactions;
 
 use std::time::Duration;
 
-use crate::format::objects::Typed;
+use crate::format::objects::{Typed, assumed_initial};
 use crate::format::{Fault, Log, Object};
 use crate::history::History;
 use crate::linearizability::Effort;
@@ -73,6 +73,8 @@ pub struct Answer {
     pub anomalies: Vec<Anomalous>,
     /// Orders that explain the history, or what of it can be explained: of each part one, as indices of the log.
     pub orders: Vec<Vec<usize>>,
+    /// What was taken for granted though the log does not say it, in sentences.
+    pub assumptions: Vec<String>,
 }
 
 /// What was found about one model, in the log's terms: operation ids are indices of the log.
@@ -124,12 +126,19 @@ pub fn judge(log: &Log, question: &Question<'_>) -> Result<Answer, QuestionError
     };
     let at_fault = |fault| QuestionError::Operation { object, fault };
     let models = question.models.of(object);
+    let assumed = assumed_initial(log, object).map(|initial| {
+        format!(
+            "{initial} is taken to have been there before the first operation, since it was read before anything \
+             wrote it; --initial nil says otherwise."
+        )
+    });
+    let assumptions = Vec::from_iter(assumed);
     if object.is_transactional() {
         let (findings, anomalies) = transactions::judge(log, object, question, &models).map_err(at_fault)?;
-        return Ok(Answer { object, findings, anomalies, orders: Vec::new() });
+        return Ok(Answer { object, findings, anomalies, orders: Vec::new(), assumptions });
     }
     let (findings, orders) = operations::judge(log, object, question, &models).map_err(at_fault)?;
-    Ok(Answer { object, findings, anomalies: Vec::new(), orders })
+    Ok(Answer { object, findings, anomalies: Vec::new(), orders, assumptions })
 }
 
 /// Something that is found out about a history, whatever its specification.

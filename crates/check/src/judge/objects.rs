@@ -13,7 +13,7 @@ pub(super) fn with_history<T: Seeker>(log: &Log, object: Object, seeker: T) -> R
     match object {
         Object::Register | Object::CasRegister => {
             let convert = |operation: &Operation| objects::cas_register(object, format, keying, operation);
-            let register = CasRegister { initial: objects::register_initial(log) };
+            let register = CasRegister { initial: objects::initial_value(log, object) };
             keyed(log, keying, convert, |_| register.clone(), seeker)
         }
         Object::KeyValue => {

@@ -91,7 +91,7 @@ fn weaker_models(
     question: &Question<'_>,
 ) -> Result<Vec<Judgement>, Fault> {
     let initial = match object {
-        Object::Register | Object::CasRegister => convert::register_initial(log),
+        Object::Register | Object::CasRegister => convert::initial_value(log, object),
         Object::KeyValue => convert::entry(log).initial.map_or(Datum::Nil, Datum::Text),
         _ => return searched(log, object, models, question),
     };
@@ -202,7 +202,7 @@ impl Seeker for Sequential<'_> {
 
 fn with_names(judgement: Judgement, sources: &[usize]) -> Judgement {
     let finding = match judgement.finding {
-        Finding::Broken(breach) => Finding::Broken(Box::new(renamed(*breach, sources))),
+        Finding::Broken(breach) => Finding::Broken(Box::new(renamed(*breach, sources, '#'))),
         other => other,
     };
     Judgement { finding, ..judgement }

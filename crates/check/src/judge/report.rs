@@ -21,6 +21,10 @@ pub fn report(log: &Log, answer: &Answer, columns: usize) -> String {
         findings => several(&mut text, log, answer, findings, columns),
     }
     anomalies(&mut text, answer, columns);
+    for assumption in &answer.assumptions {
+        text.push('\n');
+        paragraph(&mut text, assumption, "", columns);
+    }
     text
 }
 
@@ -123,9 +127,10 @@ fn finding(text: &mut String, log: &Log, answer: &Answer, explained: &Explained,
             for step in &breach.steps {
                 paragraph(text, &format!("- {}", step.text), "  ", columns);
             }
-            if let (true, Some(first)) =
-                (answer.object.is_transactional() && !breach.steps.is_empty(), operations.first())
-            {
+            if let (true, Some(first)) = (
+                breach.anomaly.is_some() && !breach.steps.is_empty() && answer.object.is_transactional(),
+                operations.first(),
+            ) {
                 let _ = writeln!(text, "So T{first} would come before itself.");
             }
         }

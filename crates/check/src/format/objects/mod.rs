@@ -4,6 +4,7 @@
 //! function here that turns the log into a history of the specification in question, and says which line does
 //! not fit. Names are taken as Jepsen and its relatives use them.
 
+mod initial;
 mod keys;
 mod lock;
 mod plain;
@@ -14,15 +15,17 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use super::datum::Datum;
 use super::error::Fault;
 use super::log::{Ending, Log, Operation};
 use crate::history::{History, Recorder};
 
+pub use initial::{assumed_initial, initial_value};
 pub use keys::{Keying, keying};
 pub use lock::lock;
 pub(crate) use plain::times_changed;
 pub use plain::{counter, queue, set};
-pub use register::{cas_register, register_initial};
+pub use register::cas_register;
 pub use store::{entries, entry};
 
 /// A kind of object.
@@ -104,8 +107,23 @@ impl Object {
         if functions.is_empty() {
             return Err("there is no operation in it".to_owned());
         }
-        if is_among(&["txn", "append", "read", "r", "w"]) && has("txn") {
+        if has("txn") || log.operations.iter().any(is_transaction) {
+            if let Some(other) = log.operations.iter().find(|operation| !is_transaction_or_empty(operation)) {
+                return Err(format!(
+                    "some operations are transactions, but that of line {} is not: `{} {}`",
+                    other.place.line, other.function, other.argument
+                ));
+            }
             return Ok(transactional(log));
+        }
+        if let Some(read) = log.operations.iter().find(|operation| returned_map(operation)) {
+            return Err(format!(
+                "the read of line {} returned several values at once, as in a test of bank accounts; such an object is \
+                 not known here, but the same reads and writes are, written as transactions ({} or {})",
+                read.place.line,
+                Self::ListAppend,
+                Self::ReadWrite
+            ));
         }
         let guesses: &[(Self, &[&str])] = &[
             (Self::Register, &["read", "write"]),
@@ -169,14 +187,45 @@ fn reads_integers(log: &Log) -> bool {
     })
 }
 
+/// Whether an operation is asked, or returned, a list of micro-operations: `[[r x nil] [w y 3]]`.
+fn is_transaction(operation: &Operation) -> bool {
+    let is_list =
+        |value: &Datum| value.as_list().is_some_and(|parts| !parts.is_empty() && parts.iter().all(is_part));
+    is_list(&operation.argument) || returned(operation).is_some_and(is_list)
+}
+
+/// Whether a value is a micro-operation: its name, a key, and a value, which a read may leave out.
+fn is_part(value: &Datum) -> bool {
+    let Some([name, _key, rest @ ..]) = value.as_list() else { return false };
+    rest.len() <= 1
+        && matches!(name, Datum::Word(_) | Datum::Text(_))
+        && matches!(name.as_name(), Some("r" | "read" | "w" | "write" | "append"))
+}
+
+/// A transaction, or one of no parts: nothing is asked then.
+fn is_transaction_or_empty(operation: &Operation) -> bool {
+    let is_empty = |value: &Datum| value.is_nil() || value.as_list().is_some_and(<[Datum]>::is_empty);
+    is_transaction(operation) || &*operation.function == "txn" || is_empty(&operation.argument)
+}
+
+/// Whether a read returned a map: values of many objects, by name.
+fn returned_map(operation: &Operation) -> bool {
+    &*operation.function == "read" && matches!(returned(operation), Some(Datum::Map(_)))
+}
+
 /// Which kind of transactions: those with appends are of lists.
 fn transactional(log: &Log) -> Object {
     let is_append = |operation: &Operation| {
-        operation.argument.as_list().is_some_and(|parts| {
-            parts.iter().any(|part| {
-                part.as_list().and_then(|part| part.first()?.as_name()).is_some_and(|name| name == "append")
-            })
-        })
+        let of_lists = |part: &Datum| match part.as_list() {
+            // Whoever reads a list reads one that was appended to.
+            Some([name, _, value]) => name.as_name() == Some("append") || value.as_list().is_some(),
+            _ => false,
+        };
+        [Some(&operation.argument), returned(operation)]
+            .into_iter()
+            .flatten()
+            .filter_map(Datum::as_list)
+            .any(|parts| parts.iter().any(of_lists))
     };
     if log.operations.iter().any(is_append) { Object::ListAppend } else { Object::ReadWrite }
 }
@@ -221,7 +270,7 @@ pub fn typed<I, O>(
 }
 
 /// The value with which an operation returned; nothing if it failed or is unknown.
-fn returned(operation: &Operation) -> Option<&super::Datum> {
+fn returned(operation: &Operation) -> Option<&Datum> {
     match &operation.ending {
         Ending::Returned { value, .. } => Some(value),
         Ending::Failed { .. } | Ending::Unknown { .. } => None,

@@ -1,21 +1,17 @@
 //! Registers, with and without compare-and-swap.
 //!
-//! A compare-and-swap that failed did not happen, whatever the reason. A log of Jepsen's is more exact: where the
-//! reason is not the value, it stands in its place (`:fail :cas :timed-out`), so one that failed without is one
-//! that found another value; that is an observation, and it is checked.
+//! A compare-and-swap that failed did not happen, whatever the reason. The log of a test of Jepsen's is more exact: where
+//! the reason is not the value, it stands in its place (`:fail :cas :timed-out`), so one that failed without is one that
+//! found another value; that is an observation, and it is checked. Of a history in EDN, in JSON or in a text of its own
+//! that is not believed, since many tests say less there.
 
 use super::super::Format;
 use super::super::datum::Datum;
 use super::super::error::Fault;
-use super::super::log::{Ending, Log, Operation};
+use super::super::log::{Ending, Operation};
 use super::keys::{Keying, Parts};
 use super::{Object, misfit};
 use crate::specification::{CasInput, CasOutput};
-
-/// What a register holds before the first operation: what the header says, or nothing.
-pub fn register_initial(log: &Log) -> Datum {
-    log.header.initial.clone().unwrap_or_default()
-}
 
 /// An operation of a register. `object` says whether it may be a compare-and-swap.
 ///

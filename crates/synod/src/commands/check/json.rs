@@ -27,6 +27,7 @@ pub fn document(file: &str, log: &Log, answer: &Answer, took: Duration) -> Value
         },
         "models": answer.findings.iter().map(|explained| finding(log, answer.mark(), explained)).collect::<Vec<_>>(),
         "anomalies": answer.anomalies.iter().map(anomaly).collect::<Vec<_>>(),
+        "assumptions": answer.assumptions,
         "strongest_kept": names(&summary.strongest_kept),
         "weakest_broken": names(&summary.weakest_broken),
     })

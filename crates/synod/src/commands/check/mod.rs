@@ -46,7 +46,7 @@ const CONFIGURATIONS_MAX: usize = 2_000_000;
 #[derive(Debug, clap::Args)]
 #[command(help_template = crate::cli::TEMPLATE, before_help = EXAMPLES)]
 pub struct Arguments {
-    /// The history: JSON lines, Jepsen's EDN, a log of Jepsen's; - is standard input
+    /// The history: JSON lines, Jepsen's EDN or JSON, its log; - is standard input
     file: PathBuf,
     /// Models, or all [linearizable; of transactions strict-serializable]
     #[arg(long = "model", value_name = "MODEL", value_delimiter = ',', value_parser = AskedParser)]
@@ -55,7 +55,7 @@ pub struct Arguments {
     /// What the operations are about; by default that is guessed from them
     #[arg(long, value_name = "OBJECT", value_parser = PossibleValuesParser::new(Object::ALL.map(Object::name)))]
     spec: Option<String>,
-    /// What the object holds before the first operation: a number or a text [nothing]
+    /// What the object holds before the first operation: a number, a text, or nil
     #[arg(long, value_name = "VALUE")]
     initial: Option<String>,
     /// Longest time, after which the answer is unknown
@@ -80,7 +80,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let progress = Progress::new();
     let mut log = read(&arguments.file, &progress)?;
     if let Some(initial) = &arguments.initial {
-        log.header.initial = Some(initial.parse().map_or_else(|_| Datum::text(initial), Datum::Integer));
+        log.header.initial = Some(match initial.as_str() {
+            "nil" | "null" => Datum::Nil,
+            text => text.parse().map_or_else(|_| Datum::text(text), Datum::Integer),
+        });
     }
     let began = Instant::now();
     let elapsed = || began.elapsed();
