@@ -8,10 +8,11 @@
 //! al., AAAI 2015). Variables that were in recent circles are chosen first, with the value that they had last, and at
 //! first the one that agrees with the order that the search begins with.
 //!
-//! A search with hundreds of thousands of choices must not make most of them again after every circle. So where what was
-//! learned would lead far back, only the last level is taken back, and what was learned is concluded there all the same
+//! A search with hundreds of thousands of choices makes most of them again after every circle. It can do without: where what
+//! was learned would lead far back, only the last level is taken back, and what was learned is concluded there all the same
 //! (Nadel and Ryvchin, "Chronological backtracking", SAT 2018). It is remembered how far back it would have been known:
-//! when the search goes back later, but not as far as that, it is concluded again.
+//! when the search goes back later, but not as far as that, it is concluded again. As it is, the search goes back as far
+//! as it was led ([`BACK_MAX`]): the other way is only tried on small graphs.
 //!
 //! # What it guarantees
 //! An order that is found has no circle. If the empty choice is refuted, there is none.
@@ -38,7 +39,7 @@ pub(super) enum Outcome {
 }
 
 /// How many levels what was learned may lead back.
-const BACK_MAX: u32 = 64;
+const BACK_MAX: u32 = u32::MAX;
 /// How many decisions pass between two looks at the clock.
 const CLOCK_INTERVAL: u64 = 1024;
 
