@@ -8,7 +8,7 @@
 //! member. A serializable one sees some prefix of the history, at once and without the other members.
 //!
 //! # Watches
-//! [`Backend::watch_stream`] opens the two ends of one client stream: controls go in, outputs come out, both bounded.
+//! [`Backend::watch_stream`] opens the two ends of one client stream: controls go in, outputs come out.
 //! The edge owns the identities: it picks them, unique in the stream, and refuses what can be refused from the request
 //! alone. The backend owns order:
 //! - [`WatchOutput::Created`] comes before anything else of that watch, and one by one in the order of the creations;
@@ -16,10 +16,10 @@
 //! - after [`WatchOutput::Canceled`] nothing comes for that identity, which may then be used anew;
 //! - progress at revision r is told only when every event up to r of the watches it speaks of was put out before.
 //!
-//! The edge stops reading outputs while its client does not read, so **the backend must never wait for room in the output
-//! channel while holding anything that others need**: it sends what fits, remembers how far each watch has come, and goes
-//! on from history later. While an answer to a control has no room it should stop reading that stream's controls; thus
-//! a slow client costs [`WATCH_OUTPUTS_MAX`] outputs and nothing more. When the edge drops its ends the watches are gone.
+//! The edge stops taking outputs while its client does not read, so **the backend must never wait for anybody to take
+//! them while holding anything that others need**: it puts out what is allowed ([`WatchControls::taken`] says how much has gone), remembers how far
+//! each watch has come, and goes on from history later. The edge bounds the controls that are under way. Thus a slow client costs
+//! [`STREAM_OUTPUTS_MAX`] outputs, each of which holds shared events, and nothing more. When the edge drops its ends the watches are gone.
 
 use std::fmt;
 use std::future::Future;
@@ -31,12 +31,12 @@ use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
 
-pub use synod_database::watch::{WatchControl, WatchCreate, WatchEnd, WatchId, WatchOutput};
+pub use synod_database::watch::{
+    STREAM_OUTPUTS_MAX, WatchControl, WatchCreate, WatchEnd, WatchId, WatchOutput,
+};
 
-/// Outputs that may wait in one watch stream. Each holds shared events, so this bounds references, not copies.
-pub const WATCH_OUTPUTS_MAX: usize = 256;
-/// Controls that may wait in one watch stream.
-pub const WATCH_CONTROLS_MAX: usize = 128;
+/// Creations of watches that one stream may have under way.
+pub const WATCH_CREATIONS_MAX: usize = 128;
 
 /// A database node as the API sees it.
 pub trait Backend: Send + Sync + 'static {
@@ -45,6 +45,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Where this member stands now. Called for every answer, so it must be cheap and must not wait.
     fn position(&self) -> Position;
+
+    /// Until [`Backend::release`], what is asked may be gathered, so that it is handed over together. Whoever holds releases soon, and waits for nothing
+    /// in between.
+    fn hold(&self) {}
+
+    /// Ends [`Backend::hold`].
+    fn release(&self) {}
 
     /// Puts an operation through consensus and answers once this member has applied it.
     ///
@@ -174,12 +181,20 @@ pub struct Read<T> {
 }
 
 /// The two ends of one client's stream of watches.
-#[derive(Debug)]
 pub struct WatchStream {
-    /// What the client asks for; holds [`WATCH_CONTROLS_MAX`].
-    pub control: mpsc::Sender<WatchControl>,
-    /// What it is told; holds [`WATCH_OUTPUTS_MAX`]. Its end means that the member stops.
-    pub output: mpsc::Receiver<WatchOutput>,
+    /// What the client asks for.
+    pub controls: Box<dyn WatchControls>,
+    /// What it is told. Its end means that the member stops.
+    pub outputs: mpsc::UnboundedReceiver<WatchOutput>,
+}
+
+/// Where a stream's controls go. Dropped, its watches are gone.
+pub trait WatchControls: Send {
+    /// Hands over a control, without waiting; `false` when the member stops.
+    fn ask(&mut self, control: WatchControl) -> bool;
+
+    /// An output with events was taken.
+    fn taken(&mut self) {}
 }
 
 /// What remains of a lease.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
 use super::convert;
 use super::edge::Edge;
@@ -13,43 +13,50 @@ use crate::proto::etcdserverpb as pb;
 /// Cluster over a backend.
 pub struct ClusterService<B>(pub Arc<Edge<B>>);
 
-#[tonic::async_trait]
-impl<B: Backend> pb::cluster_server::Cluster for ClusterService<B> {
-    async fn member_list(
+impl<B: Backend> ClusterService<B> {
+    /// Who is a member.
+    ///
+    /// # Errors
+    /// As the backend refuses; so it is with all that follow.
+    pub async fn member_list(
         &self,
-        request: Request<pb::MemberListRequest>,
-    ) -> Result<Response<pb::MemberListResponse>, Status> {
-        let consistency: Consistency = convert::consistency(!request.into_inner().linearizable);
+        request: pb::MemberListRequest,
+    ) -> Result<pb::MemberListResponse, Status> {
+        let consistency: Consistency = convert::consistency(!request.linearizable);
         let members = self.0.backend.members(consistency).await?.into_iter().map(member).collect();
         // Membership has no revision, so the header has none.
-        Ok(Response::new(pb::MemberListResponse { header: self.0.header(0), members }))
+        Ok(pb::MemberListResponse { header: self.0.header(0), members })
     }
 
-    async fn member_add(
+    /// Not built.
+    pub async fn member_add(
         &self,
-        _request: Request<pb::MemberAddRequest>,
-    ) -> Result<Response<pb::MemberAddResponse>, Status> {
+        _request: pb::MemberAddRequest,
+    ) -> Result<pb::MemberAddResponse, Status> {
         Err(unsupported("adding a member"))
     }
 
-    async fn member_remove(
+    /// Not built.
+    pub async fn member_remove(
         &self,
-        _request: Request<pb::MemberRemoveRequest>,
-    ) -> Result<Response<pb::MemberRemoveResponse>, Status> {
+        _request: pb::MemberRemoveRequest,
+    ) -> Result<pb::MemberRemoveResponse, Status> {
         Err(unsupported("removing a member"))
     }
 
-    async fn member_update(
+    /// Not built.
+    pub async fn member_update(
         &self,
-        _request: Request<pb::MemberUpdateRequest>,
-    ) -> Result<Response<pb::MemberUpdateResponse>, Status> {
+        _request: pb::MemberUpdateRequest,
+    ) -> Result<pb::MemberUpdateResponse, Status> {
         Err(unsupported("updating a member"))
     }
 
-    async fn member_promote(
+    /// Not built.
+    pub async fn member_promote(
         &self,
-        _request: Request<pb::MemberPromoteRequest>,
-    ) -> Result<Response<pb::MemberPromoteResponse>, Status> {
+        _request: pb::MemberPromoteRequest,
+    ) -> Result<pb::MemberPromoteResponse, Status> {
         Err(unsupported("promoting a member"))
     }
 }

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tonic::Status;
-use tonic::metadata::MetadataMap;
 
-use super::errors;
 use super::limits::Limits;
 use crate::backend::{Backend, BackendError, Read};
 use crate::metrics::Metrics;
@@ -36,23 +34,6 @@ pub struct Signals {
     pub leaderless: watch::Receiver<bool>,
 }
 
-impl Signals {
-    /// Answers with the reason once a stream must end.
-    pub async fn end(&mut self, require_leader: bool) -> Status {
-        let Signals { stopping, leaderless } = self;
-        let leaderless = async {
-            if !require_leader || leaderless.wait_for(|lost| *lost).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            // A sender that is gone means that the server is gone too.
-            _ = stopping.wait_for(|stopping| *stopping) => errors::STOPPED.status(),
-            () = leaderless => errors::NO_LEADER.status(),
-        }
-    }
-}
-
 impl<B: Backend> Edge<B> {
     /// The header of an answer at `revision`.
     pub fn header(&self, revision: i64) -> Option<ResponseHeader> {
@@ -77,8 +58,8 @@ impl<B: Backend> Edge<B> {
 }
 
 /// Whether a client wants to be refused, rather than to wait, while there is no leader.
-pub fn requires_leader(metadata: &MetadataMap) -> bool {
-    metadata.get("hasleader").is_some_and(|value| value.as_bytes() == b"true")
+pub fn requires_leader(request: &synod_grpc::Request) -> bool {
+    request.field("hasleader") == Some(b"true")
 }
 
 /// The backend answered an operation with the outcome of another kind: a fault of this program.

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use synod_storage::mvcc::{Operation, Outcome, check_operation};
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
 use super::edge::{Edge, mismatch};
+use super::encode::RangeAnswer;
 use super::{check, convert, errors};
 use crate::backend::{Applied, Backend};
 use crate::proto::etcdserverpb as pb;
@@ -15,10 +16,12 @@ use crate::proto::etcdserverpb as pb;
 /// KV over a backend.
 pub struct KvService<B>(pub Arc<Edge<B>>);
 
-#[tonic::async_trait]
-impl<B: Backend> pb::kv_server::Kv for KvService<B> {
-    async fn range(&self, request: Request<pb::RangeRequest>) -> Result<Response<pb::RangeResponse>, Status> {
-        let request = request.into_inner();
+impl<B: Backend> KvService<B> {
+    /// Reads keys.
+    ///
+    /// # Errors
+    /// As [`check`] and the backend refuse; so it is with all that follow.
+    pub async fn range(&self, request: pb::RangeRequest) -> Result<RangeAnswer, Status> {
         check::range(&request)?;
         if !request.serializable && self.0.backend.position().is_learner {
             return Err(errors::LEARNER.status());
@@ -27,24 +30,24 @@ impl<B: Backend> pb::kv_server::Kv for KvService<B> {
         let consistency = convert::consistency(request.serializable);
         let read = self.0.backend.range(convert::range_request(request), consistency).await?;
         let (header, response) = self.0.read(read);
-        Ok(Response::new(convert::range_response(header, response)))
+        Ok(RangeAnswer { header, response })
     }
 
-    async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {
-        let request = request.into_inner();
+    /// Writes a key.
+    pub async fn put(&self, request: pb::PutRequest) -> Result<pb::PutResponse, Status> {
         check::put(&request)?;
         check::size(&request, &self.0.limits)?;
         self.0.metrics.puts.inc();
         let applied = self.0.backend.propose(Operation::Put(convert::put_request(request))).await?;
         let Applied { revision, outcome: Outcome::Put(response) } = applied else { return Err(mismatch()) };
-        Ok(Response::new(convert::put_response(self.0.header(revision), response)))
+        Ok(convert::put_response(self.0.header(revision), response))
     }
 
-    async fn delete_range(
+    /// Deletes keys.
+    pub async fn delete_range(
         &self,
-        request: Request<pb::DeleteRangeRequest>,
-    ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
-        let request = request.into_inner();
+        request: pb::DeleteRangeRequest,
+    ) -> Result<pb::DeleteRangeResponse, Status> {
         check::delete(&request)?;
         check::size(&request, &self.0.limits)?;
         self.0.metrics.deletes.inc();
@@ -52,17 +55,17 @@ impl<B: Backend> pb::kv_server::Kv for KvService<B> {
         let Applied { revision, outcome: Outcome::Delete(response) } = applied else {
             return Err(mismatch());
         };
-        Ok(Response::new(convert::delete_response(self.0.header(revision), response)))
+        Ok(convert::delete_response(self.0.header(revision), response))
     }
 
-    async fn txn(&self, request: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
-        let request = request.into_inner();
+    /// Evaluates a transaction.
+    pub async fn txn(&self, request: pb::TxnRequest) -> Result<pb::TxnResponse, Status> {
         check::txn(&request, self.0.limits.txn_operations_max)?;
         self.0.metrics.txns.inc();
         if let Some(consistency) = convert::read_only(&request) {
             let read = self.0.backend.read_txn(convert::txn_request(request), consistency).await?;
             let (header, response) = self.0.read(read);
-            return Ok(Response::new(convert::txn_response(header, response)));
+            return Ok(convert::txn_response(header, response));
         }
         let size = check::size(&request, &self.0.limits);
         let operation = Operation::Txn(convert::txn_request(request));
@@ -71,18 +74,19 @@ impl<B: Backend> pb::kv_server::Kv for KvService<B> {
         size?;
         let applied = self.0.backend.propose(operation).await?;
         let Applied { revision, outcome: Outcome::Txn(response) } = applied else { return Err(mismatch()) };
-        Ok(Response::new(convert::txn_response(self.0.header(revision), response)))
+        Ok(convert::txn_response(self.0.header(revision), response))
     }
 
-    async fn compact(
+    /// Forgets history.
+    pub async fn compact(
         &self,
-        request: Request<pb::CompactionRequest>,
-    ) -> Result<Response<pb::CompactionResponse>, Status> {
-        let pb::CompactionRequest { revision, physical } = request.into_inner();
+        request: pb::CompactionRequest,
+    ) -> Result<pb::CompactionResponse, Status> {
+        let pb::CompactionRequest { revision, physical } = request;
         let applied = self.0.backend.propose(Operation::Compact { revision }).await?;
         if physical {
             self.0.backend.compaction_finished(revision).await?;
         }
-        Ok(Response::new(pb::CompactionResponse { header: self.0.header(applied.revision) }))
+        Ok(pb::CompactionResponse { header: self.0.header(applied.revision) })
     }
 }

@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use futures_util::stream;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
 use super::ETCD_VERSION;
 use super::edge::Edge;
@@ -17,12 +16,15 @@ use crate::proto::etcdserverpb as pb;
 /// Maintenance over a backend.
 pub struct MaintenanceService<B>(pub Arc<Edge<B>>);
 
-#[tonic::async_trait]
-impl<B: Backend> pb::maintenance_server::Maintenance for MaintenanceService<B> {
-    async fn status(
+impl<B: Backend> MaintenanceService<B> {
+    /// Sizes and positions.
+    ///
+    /// # Errors
+    /// As the backend refuses; so it is with all that follow.
+    pub async fn status(
         &self,
-        _request: Request<pb::StatusRequest>,
-    ) -> Result<Response<pb::StatusResponse>, Status> {
+        _request: pb::StatusRequest,
+    ) -> Result<pb::StatusResponse, Status> {
         let status = self.0.backend.status().await?;
         let position = self.0.backend.position();
         let mut problems = Vec::new();
@@ -30,7 +32,7 @@ impl<B: Backend> pb::maintenance_server::Maintenance for MaintenanceService<B> {
             problems.push(errors::NO_LEADER.text.to_owned());
         }
         problems.extend(self.0.backend.alarms().iter().map(describe));
-        Ok(Response::new(pb::StatusResponse {
+        Ok(pb::StatusResponse {
             header: self.0.header(position.revision),
             version: ETCD_VERSION.to_owned(),
             db_size: signed(status.store_bytes),
@@ -42,41 +44,44 @@ impl<B: Backend> pb::maintenance_server::Maintenance for MaintenanceService<B> {
             db_size_in_use: signed(status.store_bytes_in_use),
             is_learner: position.is_learner,
             db_size_quota: signed(status.quota_bytes),
-        }))
+        })
     }
 
-    async fn hash(&self, _request: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+    /// A hash of the whole state.
+    pub async fn hash(&self, _request: pb::HashRequest) -> Result<pb::HashResponse, Status> {
         let (header, hash) = self.0.read(self.0.backend.hash().await?);
-        Ok(Response::new(pb::HashResponse { header, hash }))
+        Ok(pb::HashResponse { header, hash })
     }
 
-    async fn hash_kv(
+    /// A hash of all keys up to a revision.
+    pub async fn hash_kv(
         &self,
-        request: Request<pb::HashKvRequest>,
-    ) -> Result<Response<pb::HashKvResponse>, Status> {
-        let hash = self.0.backend.hash_kv(request.into_inner().revision).await?;
-        Ok(Response::new(pb::HashKvResponse {
+        request: pb::HashKvRequest,
+    ) -> Result<pb::HashKvResponse, Status> {
+        let hash = self.0.backend.hash_kv(request.revision).await?;
+        Ok(pb::HashKvResponse {
             header: self.0.header(hash.revision),
             hash: hash.hash,
             compact_revision: hash.compacted,
             hash_revision: hash.hash_revision,
-        }))
+        })
     }
 
-    async fn move_leader(
+    /// Hands leadership over.
+    pub async fn move_leader(
         &self,
-        request: Request<pb::MoveLeaderRequest>,
-    ) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        request: pb::MoveLeaderRequest,
+    ) -> Result<pb::MoveLeaderResponse, Status> {
         if self.0.backend.position().leader != Some(self.0.backend.identity().member_id) {
             return Err(errors::NOT_LEADER.status());
         }
-        self.0.backend.move_leader(request.into_inner().target_id).await?;
-        Ok(Response::new(pb::MoveLeaderResponse { header: None }))
+        self.0.backend.move_leader(request.target_id).await?;
+        Ok(pb::MoveLeaderResponse { header: None })
     }
 
-    async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
+    /// Lists alarms.
+    pub async fn alarm(&self, request: pb::AlarmRequest) -> Result<pb::AlarmResponse, Status> {
         use pb::alarm_request::AlarmAction;
-        let request = request.into_inner();
         let wanted = |alarm: &Alarm| {
             (request.member_id == 0 || request.member_id == alarm.member_id)
                 && (request.alarm() == pb::AlarmType::None || request.alarm() == alarm_type(alarm.kind))
@@ -92,29 +97,27 @@ impl<B: Backend> pb::maintenance_server::Maintenance for MaintenanceService<B> {
             .into_iter()
             .map(|alarm| pb::AlarmMember { member_id: alarm.member_id, alarm: alarm_type(alarm.kind).into() })
             .collect();
-        Ok(Response::new(pb::AlarmResponse { header: self.0.header_now(), alarms }))
+        Ok(pb::AlarmResponse { header: self.0.header_now(), alarms })
     }
 
-    async fn defragment(
+    /// Not built.
+    pub async fn defragment(
         &self,
-        _request: Request<pb::DefragmentRequest>,
-    ) -> Result<Response<pb::DefragmentResponse>, Status> {
+        _request: pb::DefragmentRequest,
+    ) -> Result<pb::DefragmentResponse, Status> {
         Err(unsupported("defragmentation"))
     }
 
-    type SnapshotStream = stream::Empty<Result<pb::SnapshotResponse, Status>>;
-
-    async fn snapshot(
-        &self,
-        _request: Request<pb::SnapshotRequest>,
-    ) -> Result<Response<Self::SnapshotStream>, Status> {
-        Err(unsupported("a snapshot over the API"))
+    /// A copy of the store.
+    pub fn snapshot(&self) -> Status {
+        unsupported("a snapshot over the API")
     }
 
-    async fn downgrade(
+    /// Not built.
+    pub async fn downgrade(
         &self,
-        _request: Request<pb::DowngradeRequest>,
-    ) -> Result<Response<pb::DowngradeResponse>, Status> {
+        _request: pb::DowngradeRequest,
+    ) -> Result<pb::DowngradeResponse, Status> {
         Err(unsupported("a downgrade"))
     }
 }

@@ -8,22 +8,22 @@ pub mod check;
 mod cluster;
 pub mod convert;
 mod edge;
+pub mod encode;
 pub mod errors;
 mod health;
 mod kv;
 mod lease;
 pub mod limits;
 mod maintenance;
-mod watch;
+pub mod watch;
 
 pub use cluster::ClusterService;
-pub use edge::{Edge, Signals};
+pub use edge::{Edge, Signals, requires_leader};
 pub use health::HealthService;
 pub use kv::KvService;
 pub use lease::LeaseService;
 pub use limits::Limits;
 pub use maintenance::MaintenanceService;
-pub use watch::WatchService;
 
 /// The etcd version whose behaviour is kept. Kubernetes and others refuse less than 3.5.8.
 pub const ETCD_VERSION: &str = "3.5.16";

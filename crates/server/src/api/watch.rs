@@ -1,32 +1,27 @@
 //! The service Watch: one stream carries many watches.
 //!
-//! A [`Session`] stands between a client's stream and the backend's [`WatchStream`]. It owns the watches' identities,
+//! A [`Session`] stands between a client's stream and the backend's [`WatchStream`](crate::backend::WatchStream). It owns the watches' identities,
 //! refuses what needs no state, puts answers in order, leaves out what was not asked for, splits large answers, and asks
-//! now and then how far a quiet watch has come. It is polled by the connection, so that nothing is read from the backend,
-//! nor from the client, while the client does not take what is there: a slow client holds one answer here and the
-//! backend's bounded queue.
+//! now and then how far a quiet watch has come. It waits for nothing by itself: whoever has the connection brings requests and outputs, and takes
+//! the answers. While the client does not take those, nothing more is brought: a slow client holds what waits in its stream and the backend's bounded queue.
 //!
 //! Creations are answered in the order in which they were asked, refusals among them, since clients match answers to
 //! requests by order. A refusal that is decided here therefore waits for the creations before it.
+//!
+//! Events of one revision are the same for all who watch the same keys: they are encoded once ([`Encoded`]), and only what stands before them differs.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
 use prost::Message;
 use prost::encoding::encoded_len_varint;
 use synod_storage::mvcc::{Event, KeyRange, Revision};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
-use tonic::{Request, Response, Status, Streaming};
 
-use super::edge::{Edge, Signals, requires_leader};
-use super::{convert, errors};
+use super::edge::Edge;
+use super::{convert, encode, errors};
 use crate::backend::{
-    Backend, WATCH_CONTROLS_MAX, WatchControl, WatchCreate, WatchEnd, WatchId, WatchOutput, WatchStream,
+    Backend, WATCH_CREATIONS_MAX, WatchControl, WatchControls, WatchCreate, WatchEnd, WatchId, WatchOutput,
 };
 use crate::proto::etcdserverpb as pb;
 use crate::proto::mvccpb;
@@ -36,44 +31,29 @@ use pb::watch_request::RequestUnion;
 /// The identity in answers that concern no watch, or all.
 const NO_WATCH: WatchId = -1;
 
-/// Watch over a backend.
-pub struct WatchService<B>(pub Arc<Edge<B>>);
-
-#[tonic::async_trait]
-impl<B: Backend> pb::watch_server::Watch for WatchService<B> {
-    type WatchStream = Pin<Box<dyn Stream<Item = Result<pb::WatchResponse, Status>> + Send>>;
-
-    async fn watch(
-        &self,
-        request: Request<Streaming<pb::WatchRequest>>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
-        let require_leader = requires_leader(request.metadata());
-        let session = Session::new(Arc::clone(&self.0), request.into_inner(), require_leader);
-        let answers = stream::unfold(session, |mut session| async move {
-            session.next().await.map(|answer| (answer, session))
-        });
-        Ok(Response::new(Box::pin(answers)))
-    }
-}
+/// Lists of events that were encoded of late.
+const ENCODED_MAX: usize = 4;
 
 /// One client's stream.
-struct Session<B: Backend> {
+pub struct Session<B: Backend> {
     edge: Arc<Edge<B>>,
-    /// None once the client has said that it asks for nothing more; its watches go on.
-    inbound: Option<Streaming<pb::WatchRequest>>,
-    backend: WatchStream,
-    signals: Signals,
-    require_leader: bool,
+    controls: Box<dyn WatchControls>,
     watches: BTreeMap<WatchId, Watch>,
     next_id: WatchId,
     /// Creations that have not been answered, in order.
     creations: VecDeque<Creation>,
-    /// Controls that the backend has not taken yet. While there are any, the client is not read.
-    controls: VecDeque<WatchControl>,
-    /// Answers that the client has not taken yet. While there are any, nothing else is done.
-    answers: VecDeque<pb::WatchResponse>,
-    progress: Interval,
-    ended: bool,
+    /// Answers that were not taken.
+    answers: VecDeque<Answer>,
+    has_stopped: bool,
+}
+
+/// What a client is told.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A message of its own.
+    Own(pb::WatchResponse),
+    /// A message that ends with events that others are told, too.
+    Shared(pb::WatchResponse, Bytes),
 }
 
 /// What a client wanted of one watch.
@@ -93,94 +73,71 @@ enum Creation {
     Refused(&'static str),
 }
 
-enum Step {
-    Output(Option<WatchOutput>),
-    Inbound(Result<Option<pb::WatchRequest>, Status>),
-    ControlTaken,
-    LookForQuiet,
-    End(Status),
+/// Events that were encoded of late, by the list that they came in.
+#[derive(Debug, Default)]
+pub struct Encoded {
+    /// Holding the list keeps its address from being another one's.
+    recent: VecDeque<(Arc<[Event]>, bool, Bytes)>,
+}
+
+impl Encoded {
+    fn of(&mut self, events: &Arc<[Event]>, prev_kv: bool) -> Bytes {
+        let found = self.recent.iter().find(|(list, prev, _)| Arc::ptr_eq(list, events) && *prev == prev_kv);
+        if let Some((_, _, bytes)) = found {
+            return bytes.clone();
+        }
+        let bytes = encode::events(events, prev_kv);
+        self.recent.truncate(ENCODED_MAX - 1);
+        self.recent.push_front((Arc::clone(events), prev_kv, bytes.clone()));
+        bytes
+    }
+
+    /// Forgets them: they hold on to memory.
+    pub fn clear(&mut self) {
+        self.recent.clear();
+    }
 }
 
 impl<B: Backend> Session<B> {
-    fn new(edge: Arc<Edge<B>>, inbound: Streaming<pb::WatchRequest>, require_leader: bool) -> Self {
+    /// A session whose controls go there.
+    pub fn new(edge: Arc<Edge<B>>, controls: Box<dyn WatchControls>) -> Self {
         edge.metrics.watch_streams.inc();
         Session {
-            inbound: Some(inbound),
-            backend: edge.backend.watch_stream(),
-            signals: edge.signals.clone(),
-            require_leader,
+            controls,
             watches: BTreeMap::new(),
             next_id: 0,
             creations: VecDeque::new(),
-            controls: VecDeque::new(),
             answers: VecDeque::new(),
-            progress: jittered(edge.watch_progress_interval),
-            ended: false,
+            has_stopped: false,
             edge,
         }
     }
 
-    /// The next answer; None ends the stream.
-    async fn next(&mut self) -> Option<Result<pb::WatchResponse, Status>> {
-        loop {
-            if let Some(answer) = self.answers.pop_front() {
-                return Some(Ok(answer));
-            }
-            if self.ended {
-                return None;
-            }
-            match self.step().await {
-                Step::Output(Some(output)) => self.output(output),
-                Step::Output(None) => return self.end(errors::STOPPED.status()),
-                Step::Inbound(Ok(Some(request))) => self.request(request),
-                Step::Inbound(Ok(None)) => self.inbound = None,
-                // The client is gone or cannot be understood.
-                Step::Inbound(Err(status)) => {
-                    let status = errors::message_too_large(&status).unwrap_or(status);
-                    return self.end(status);
-                }
-                Step::ControlTaken => {}
-                Step::LookForQuiet => self.look_for_quiet(),
-                Step::End(status) => return self.end(status),
-            }
-        }
+    /// Whether a request may be brought.
+    pub fn may_ask(&self) -> bool {
+        self.creations.len() < WATCH_CREATIONS_MAX
     }
 
-    fn end(&mut self, status: Status) -> Option<Result<pb::WatchResponse, Status>> {
-        self.ended = true;
-        Some(Err(status))
+    /// Whether the member stops, and the stream with it.
+    pub fn has_stopped(&self) -> bool {
+        self.has_stopped
     }
 
-    /// Waits for the first thing that can be done.
-    async fn step(&mut self) -> Step {
-        let may_read = self.controls.is_empty() && self.creations.len() < WATCH_CONTROLS_MAX;
-        let Session { inbound, backend, signals, controls, .. } = self;
-        let request = async {
-            match inbound {
-                Some(inbound) if may_read => inbound.message().await,
-                _ => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            output = backend.output.recv() => Step::Output(output),
-            room = backend.control.reserve(), if !controls.is_empty() => match (room, controls.pop_front()) {
-                (Ok(room), Some(control)) => {
-                    room.send(control);
-                    Step::ControlTaken
-                }
-                _ => Step::End(errors::STOPPED.status()),
-            },
-            request = request => Step::Inbound(request),
-            _ = self.progress.tick() => Step::LookForQuiet,
-            status = signals.end(self.require_leader) => Step::End(status),
-        }
+    /// The next answer.
+    pub fn take_answer(&mut self) -> Option<Answer> {
+        self.answers.pop_front()
     }
 
-    fn request(&mut self, request: pb::WatchRequest) {
+    fn ask(&mut self, control: WatchControl) {
+        self.has_stopped |= !self.controls.ask(control);
+    }
+
+    /// Brings what the client asks.
+    pub fn request(&mut self, request: pb::WatchRequest) {
         match request.request_union {
             Some(RequestUnion::CreateRequest(request)) => self.create(request),
             Some(RequestUnion::CancelRequest(request)) => self.cancel(request.watch_id),
-            Some(RequestUnion::ProgressRequest(_)) => self.controls.push_back(WatchControl::Progress(None)),
+            Some(RequestUnion::ProgressRequest(_)) => self.ask(WatchControl::Progress(None)),
             // What a later protocol may ask is no reason to end the stream.
             None => {}
         }
@@ -205,7 +162,7 @@ impl<B: Backend> Session<B> {
                 );
                 self.edge.metrics.watchers.inc();
                 self.creations.push_back(Creation::Asked(id));
-                self.controls.push_back(WatchControl::Create(WatchCreate {
+                self.ask(WatchControl::Create(WatchCreate {
                     id,
                     no_put: request.filters().any(|filter| filter == FilterType::Noput),
                     no_delete: request.filters().any(|filter| filter == FilterType::Nodelete),
@@ -244,30 +201,33 @@ impl<B: Backend> Session<B> {
         if let Some(watch) = self.watches.get_mut(&id)
             && !std::mem::replace(&mut watch.canceling, true)
         {
-            self.controls.push_back(WatchControl::Cancel(id));
+            self.ask(WatchControl::Cancel(id));
         }
     }
 
-    fn look_for_quiet(&mut self) {
-        if !self.controls.is_empty() {
-            return;
-        }
+    /// Asks how far the watches have come that were told nothing since the last look, and want to know.
+    pub fn look_for_quiet(&mut self) {
+        let mut quiet = Vec::new();
         for (id, watch) in &mut self.watches {
             if watch.progress_notify && watch.quiet && !watch.canceling {
-                self.controls.push_back(WatchControl::Progress(Some(*id)));
+                quiet.push(*id);
             }
             watch.quiet = true;
         }
+        for id in quiet {
+            self.ask(WatchControl::Progress(Some(id)));
+        }
     }
 
-    fn output(&mut self, output: WatchOutput) {
+    /// Brings what the backend has put out.
+    pub fn output(&mut self, output: WatchOutput, encoded: &mut Encoded) {
         match output {
             WatchOutput::Created { id, revision } => self.created(id, revision),
-            WatchOutput::Events { id, revision, events } => self.events(id, revision, &events),
+            WatchOutput::Events { id, revision, events } => self.events(id, revision, &events, encoded),
             WatchOutput::Canceled { id, revision, reason } => self.canceled(id, revision, reason),
             WatchOutput::Progress { id, revision } => {
                 let answer = self.answer(id.unwrap_or(NO_WATCH), revision);
-                self.answers.push_back(answer);
+                self.answers.push_back(Answer::Own(answer));
             }
         }
     }
@@ -278,7 +238,7 @@ impl<B: Backend> Session<B> {
             _ => panic!("the backend must answer creations in their order, but answered watch {id}"),
         }
         let answer = pb::WatchResponse { created: true, ..self.answer(id, revision) };
-        self.answers.push_back(answer);
+        self.answers.push_back(Answer::Own(answer));
         self.answer_refusals();
     }
 
@@ -287,25 +247,33 @@ impl<B: Backend> Session<B> {
             let reason = (*reason).to_owned();
             self.creations.pop_front();
             let answer = self.answer(NO_WATCH, self.edge.backend.position().revision);
-            self.answers.push_back(pb::WatchResponse {
+            self.answers.push_back(Answer::Own(pb::WatchResponse {
                 created: true,
                 canceled: true,
                 cancel_reason: reason,
                 ..answer
-            });
+            }));
         }
     }
 
-    fn events(&mut self, id: WatchId, revision: Revision, events: &[Event]) {
+    fn events(&mut self, id: WatchId, revision: Revision, events: &Arc<[Event]>, encoded: &mut Encoded) {
+        self.controls.taken();
         let Some(watch) = self.watches.get_mut(&id) else { return };
         watch.quiet = false;
         let (prev_kv, fragment) = (watch.prev_kv, watch.fragment);
-        let events = events.iter().map(|event| convert::event(event, prev_kv)).collect();
-        let answer = pb::WatchResponse { events, ..self.answer(id, revision) };
-        if fragment {
-            split(answer, self.edge.limits.watch_response_bytes_max, &mut self.answers);
+        let answer = self.answer(id, revision);
+        let shared = encoded.of(events, prev_kv);
+        if fragment && answer.encoded_len() + shared.len() > self.edge.limits.watch_response_bytes_max {
+            let events = events.iter().map(|event| convert::event(event, prev_kv)).collect();
+            let mut parts = VecDeque::new();
+            split(
+                pb::WatchResponse { events, ..answer },
+                self.edge.limits.watch_response_bytes_max,
+                &mut parts,
+            );
+            self.answers.extend(parts.into_iter().map(Answer::Own));
         } else {
-            self.answers.push_back(answer);
+            self.answers.push_back(Answer::Shared(answer, shared));
         }
     }
 
@@ -324,7 +292,7 @@ impl<B: Backend> Session<B> {
                 pb::WatchResponse { cancel_reason, ..self.answer(id, revision) }
             }
         };
-        self.answers.push_back(pb::WatchResponse { canceled: true, ..answer });
+        self.answers.push_back(Answer::Own(pb::WatchResponse { canceled: true, ..answer }));
     }
 
     fn answer(&self, watch_id: WatchId, revision: Revision) -> pb::WatchResponse {
@@ -370,16 +338,6 @@ fn field_bytes(event: &mvccpb::Event) -> usize {
 /// An empty key stands for the smallest one.
 fn watch_range(key: Bytes, end: Bytes) -> KeyRange {
     KeyRange { key: if key.is_empty() { Bytes::from_static(b"\0") } else { key }, end }
-}
-
-/// Up to a tenth longer than asked, so that streams that began together do not ask together.
-fn jittered(period: Duration) -> Interval {
-    let random = RandomState::new().build_hasher().finish();
-    let period = period + period / 1_000 * u32::try_from(random % 100).unwrap_or(0);
-    let period = period.max(Duration::from_millis(1));
-    let mut interval = interval_at(Instant::now() + period, period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
 }
 
 #[cfg(test)]

@@ -86,6 +86,20 @@ impl Backend for MemberBackend {
         }
     }
 
+    fn hold(&self) {
+        self.shared.gathering.hold();
+    }
+
+    fn release(&self) {
+        let mut inputs = self.shared.gathering.release();
+        if inputs.len() == 1 {
+            self.shared.give(inputs.pop());
+        } else if !inputs.is_empty() {
+            // Enough for the core's thread to be woken for.
+            self.shared.core.extend(inputs);
+        }
+    }
+
     async fn propose(&self, operation: Operation) -> Result<Applied, BackendError> {
         let grows = match &operation {
             Operation::Put(_) | Operation::LeaseGrant { .. } => true,

@@ -245,7 +245,7 @@ impl Member {
 
         let shard = ShardConfig::new(consensus(&config)?);
         let node = Node::new(NodeConfig { me, groups: vec![(group, shard, boot)] });
-        let shared = Arc::new(Shared::new(views, metrics, runtime.clone()));
+        let shared = Arc::new(Shared::new(views, metrics));
         shared.publish(replica.revision(), replica.compacted());
         let _ = shared.note_size(|| replica.size_bytes());
         let transport = Arc::new(start_transport(&config, home, &shared, runtime)?);
@@ -345,7 +345,9 @@ impl MemberBackend {
     pub(super) async fn ask(&self, command: Command) -> Option<Served> {
         let (waiter, answer) = oneshot::channel();
         let command = ClientCommand { command, waiter: Some(Waiter::Once(waiter)) };
-        if !self.shared.give([CoreInput::Client(command)]) {
+        if let Some(input) = self.shared.gathering.gather(CoreInput::Client(command))
+            && !self.shared.give([input])
+        {
             return None;
         }
         answer.await.ok()

@@ -30,6 +30,7 @@ mod combining;
 mod compactor;
 mod core;
 mod disk;
+mod gathering;
 mod home;
 mod inbox;
 mod member;

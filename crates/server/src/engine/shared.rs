@@ -10,7 +10,6 @@ use synod_database::raft;
 use synod_machine::{NodeId, RequestId};
 use synod_storage::kv::{FjallViews, Kv};
 use synod_storage::mvcc::{Revision, StoreError, View};
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::apply::Applier;
@@ -18,6 +17,7 @@ use super::clients::Clients;
 use super::combining::Combining;
 use super::core::{Core, CoreInput};
 use super::disk::DiskWork;
+use super::gathering::Gathering;
 use super::inbox::Inbox;
 use super::timed::TimedKv;
 use super::watches::stream_id;
@@ -37,6 +37,8 @@ const SIZE_EVERY: Duration = Duration::from_secs(1);
 pub struct Shared {
     /// The machine.
     pub core: Combining<Core>,
+    /// What is asked together, to be given to the core together.
+    pub gathering: Gathering<CoreInput>,
     /// For the disk thread.
     pub disk: Inbox<DiskWork>,
     /// The replicas.
@@ -45,8 +47,6 @@ pub struct Shared {
     pub clients: Clients,
     /// What the threads count.
     pub metrics: Arc<Metrics>,
-    /// Where tasks run.
-    pub runtime: Handle,
     views: FjallViews,
     /// How often something was published.
     published: AtomicU64,
@@ -80,14 +80,14 @@ pub struct Standing {
 
 impl Shared {
     /// Shared state around the store as it is at the start.
-    pub fn new(views: FjallViews, metrics: Arc<Metrics>, runtime: Handle) -> Shared {
+    pub fn new(views: FjallViews, metrics: Arc<Metrics>) -> Shared {
         Shared {
             core: Combining::default(),
+            gathering: Gathering::default(),
             disk: Inbox::default(),
             apply: Combining::default(),
             clients: Clients::default(),
             metrics,
-            runtime,
             views,
             published: AtomicU64::new(0),
             revision: AtomicI64::new(0),

@@ -1,7 +1,8 @@
-//! A client's stream of watches: controls in, outputs out, both bounded.
+//! A client's stream of watches: controls in, outputs out.
 //!
-//! The hub gives at most [`STREAM_OUTPUTS_MAX`] outputs that were not taken, plus an answer a control; the pump lets
-//! controls through one by one while the edge takes outputs. So nothing here grows with a slow client.
+//! The hub gives at most [`STREAM_OUTPUTS_MAX`] outputs that were not taken, plus an answer a control; the edge takes no
+//! requests of a client that does not take its answers. So nothing here grows with a slow client. Outputs go from the apply thread straight to the
+//! connection's task, which wakes once for all that come together.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 use super::clients::Waiter;
 use super::core::{ClientCommand, CoreInput};
 use super::shared::Shared;
-use crate::backend::{WATCH_CONTROLS_MAX, WATCH_OUTPUTS_MAX, WatchStream};
+use crate::backend::{WatchControls, WatchStream};
 
 /// Outputs taken before the hub is told.
 const TAKEN_STEP: u32 = STREAM_OUTPUTS_MAX / 4;
@@ -36,52 +37,47 @@ impl WatchSink {
     }
 }
 
-/// Opens a stream and starts its pump.
+/// Opens a stream.
 pub fn open(shared: &Arc<Shared>) -> WatchStream {
-    let (control, controls) = mpsc::channel(WATCH_CONTROLS_MAX);
-    let (outputs, output) = mpsc::channel(WATCH_OUTPUTS_MAX);
-    shared.runtime.spawn(pump(Arc::clone(shared), controls, outputs));
-    WatchStream { control, output }
+    let (sink, outputs) = mpsc::unbounded_channel();
+    let stream = shared.next_stream();
+    shared.clients.wait([(stream, Waiter::Watches(Arc::new(WatchSink::new(sink))))]);
+    WatchStream { controls: Box::new(Controls { shared: Arc::clone(shared), stream, taken: 0 }), outputs }
 }
 
-async fn pump(
+/// Where one stream's controls go.
+struct Controls {
     shared: Arc<Shared>,
-    mut controls: mpsc::Receiver<WatchControl>,
-    outputs: mpsc::Sender<WatchOutput>,
-) {
-    let (hub, mut from_hub) = mpsc::unbounded_channel();
-    let stream = shared.next_stream();
-    shared.clients.wait([(stream, Waiter::Watches(Arc::new(WatchSink::new(hub))))]);
-    let mut taken = 0;
-    loop {
-        tokio::select! {
-            biased;
-            output = from_hub.recv() => {
-                let Some(output) = output else { break };
-                let event = matches!(output, WatchOutput::Events { .. });
-                // While the client does not read, this waits, and so do its controls.
-                if outputs.send(output).await.is_err() {
-                    break;
-                }
-                taken += u32::from(event);
-                if taken >= TAKEN_STEP {
-                    ask(&shared, Command::WatchTaken { stream, outputs: taken });
-                    taken = 0;
-                }
-            }
-            control = controls.recv() => {
-                let Some(control) = control else { break };
-                ask(&shared, Command::Watch { stream, control });
-            }
-            () = outputs.closed() => break,
+    stream: RequestId,
+    /// Outputs taken that the hub was not told of.
+    taken: u32,
+}
+
+impl Controls {
+    fn command(&self, command: Command) -> bool {
+        self.shared.give([CoreInput::Client(ClientCommand { command, waiter: None })])
+    }
+}
+
+impl WatchControls for Controls {
+    fn ask(&mut self, control: WatchControl) -> bool {
+        self.command(Command::Watch { stream: self.stream, control })
+    }
+
+    fn taken(&mut self) {
+        self.taken += 1;
+        if self.taken >= TAKEN_STEP {
+            let outputs = std::mem::take(&mut self.taken);
+            self.command(Command::WatchTaken { stream: self.stream, outputs });
         }
     }
-    ask(&shared, Command::WatchClosed { stream });
-    shared.clients.forget(stream);
 }
 
-fn ask(shared: &Shared, command: Command) {
-    shared.give([CoreInput::Client(ClientCommand { command, waiter: None })]);
+impl Drop for Controls {
+    fn drop(&mut self) {
+        self.command(Command::WatchClosed { stream: self.stream });
+        self.shared.clients.forget(self.stream);
+    }
 }
 
 /// Ids of streams count down from the top, those of requests up from 1: they never meet.

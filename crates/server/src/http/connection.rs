@@ -1,11 +1,14 @@
 //! One client's connection: handshake, protocol, then HTTP until it ends or the server stops.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 
-use hyper::server::conn::{http1, http2};
+use ::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use synod_transport::Renewed;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,17 +17,15 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::authority::Mended;
-use super::body::Budget;
+use super::body::Whole;
 use super::dispatch::Dispatch;
+use super::serving::Serving;
 use super::sniff::{Protocol, Replay, sniff};
-use super::{stopped, tune};
+use super::{probes, stopped, tune};
 use crate::backend::Backend;
 
 /// Bytes that may be buffered for the head of an HTTP/1.1 request.
 const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// Streams that a client may open and reset before they are served; more close the connection.
-const RESET_STREAMS_MAX: usize = 128;
 
 /// What serves one connection.
 pub struct Connection<B: Backend> {
@@ -45,11 +46,11 @@ impl<B: Backend> Connection<B> {
     pub async fn run(self, stream: TcpStream) {
         tune(&stream);
         let dispatch = Arc::clone(&self.dispatch);
-        let metrics = &dispatch.edge().metrics;
+        let metrics = &dispatch.edge.metrics;
         metrics.connections.inc();
         match self.tls.as_ref().map(|tls| TlsAcceptor::from(tls.current())) {
             None => self.speak(stream).await,
-            Some(tls) => match timeout(dispatch.edge().limits.handshake_timeout, tls.accept(stream)).await {
+            Some(tls) => match timeout(dispatch.edge.limits.handshake_timeout, tls.accept(stream)).await {
                 Ok(Ok(stream)) => self.speak(stream).await,
                 Ok(Err(error)) => self.failed(&error.to_string()),
                 Err(_) => self.failed("the TLS handshake took too long"),
@@ -59,7 +60,7 @@ impl<B: Backend> Connection<B> {
     }
 
     async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        match timeout(self.dispatch.edge().limits.head_timeout, sniff(stream)).await {
+        match timeout(self.dispatch.edge.limits.head_timeout, sniff(stream)).await {
             Ok(Ok(Some((Protocol::Http2, stream)))) => self.http2(stream).await,
             Ok(Ok(Some((Protocol::Http1, stream)))) => self.http1(stream).await,
             // Whoever only looks whether the port is open has done nothing wrong.
@@ -69,35 +70,9 @@ impl<B: Backend> Connection<B> {
         }
     }
 
-    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, stream: Replay<S>) {
-        let limits = &self.dispatch.edge().limits;
-        let budget = Budget::new(limits.partial_request_bytes_max);
-        let mut http = http2::Builder::new(TokioExecutor::new());
-        http.timer(TokioTimer::new())
-            .max_concurrent_streams(limits.streams_max)
-            .max_header_list_size(limits.header_bytes_max)
-            .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
-            .max_local_error_reset_streams(RESET_STREAMS_MAX)
-            .initial_stream_window_size(limits.stream_window_bytes)
-            .initial_connection_window_size(limits.connection_window_bytes)
-            .max_send_buf_size(limits.send_buffer_bytes_max)
-            .keep_alive_interval(limits.keep_alive_interval)
-            .keep_alive_timeout(limits.keep_alive_timeout)
-            .auto_date_header(false);
-        let dispatch = Arc::clone(&self.dispatch);
-        let service = service_fn(move |request| {
-            let (dispatch, budget) = (Arc::clone(&dispatch), Arc::clone(&budget));
-            async move { Ok::<_, std::convert::Infallible>(dispatch.handle(request, budget).await) }
-        });
-        let mut connection = pin!(http.serve_connection(TokioIo::new(Mended::new(stream)), service));
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            () = stopped(&mut self.stopping) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = ended {
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: Replay<S>) {
+        let (stream, read) = stream.into_parts();
+        if let Err(error) = Serving::new(self.dispatch, stream, read).run().await {
             tracing::debug!(%error, "a client's HTTP/2 connection ended badly");
         }
     }
@@ -105,12 +80,15 @@ impl<B: Backend> Connection<B> {
     async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, stream: Replay<S>) {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
-            .header_read_timeout(self.dispatch.edge().limits.head_timeout)
+            .header_read_timeout(self.dispatch.edge.limits.head_timeout)
             .max_buf_size(HTTP1_BUFFER_BYTES_MAX);
         let dispatch = Arc::clone(&self.dispatch);
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let dispatch = Arc::clone(&dispatch);
-            async move { Ok::<_, std::convert::Infallible>(dispatch.probe(&request).await) }
+            async move {
+                let answer = probes::answer(&dispatch.edge, request.method(), request.uri()).await;
+                Ok::<_, Infallible>(answer.map(Whole))
+            }
         });
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
@@ -126,7 +104,7 @@ impl<B: Backend> Connection<B> {
     }
 
     fn failed(&self, why: &str) {
-        self.dispatch.edge().metrics.connections_failed.inc();
+        self.dispatch.edge.metrics.connections_failed.inc();
         tracing::debug!(why, "a client's connection came to nothing");
     }
 }

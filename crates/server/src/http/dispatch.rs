@@ -1,216 +1,177 @@
-//! From a request's path to its service.
+//! From a request to its service.
 //!
-//! What holds for every RPC alike is decided here, before the request is read: whether the RPC exists, whether the client
-//! wants a leader and there is one, whether a learner answers it.
+//! What holds for every RPC alike is decided here, before the request is read: whether the client wants a leader and there is one,
+//! whether a learner answers it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use ::http::{HeaderMap, Request, Response, header};
-use hyper::body::Incoming;
-use tonic::body::Body;
-use tonic::codegen::Service;
-use tonic::{Code, Status};
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
+use prost::Message;
+use tonic::Status;
 
-use super::body::{Budget, RequestBody, ResponseBody};
-use super::probes;
+use super::calls::{Calls, Learner, Method, ROWS};
+use crate::api::encode::RangeAnswer;
 use crate::api::{
-    ClusterService, Edge, HealthService, KvService, LeaseService, MaintenanceService, WatchService, errors,
+    ClusterService, Edge, HealthService, KvService, LeaseService, MaintenanceService, errors, requires_leader,
 };
 use crate::backend::Backend;
-use crate::metrics::{Call, Metrics, Rpc};
-use crate::proto::etcdserverpb::{
-    cluster_server::ClusterServer, kv_server::KvServer, lease_server::LeaseServer,
-    maintenance_server::MaintenanceServer, watch_server::WatchServer,
-};
-use crate::proto::health::health_server::HealthServer;
+use crate::proto::etcdserverpb as pb;
 
-/// Every RPC; those that are called most stand first. Each names the service that has it.
-const RPCS: &[(ServiceName, Learner, Rpc)] = &[
-    unary(ServiceName::Kv, Learner::Decides, "/etcdserverpb.KV/Range"),
-    unary(ServiceName::Kv, Learner::Refuses, "/etcdserverpb.KV/Put"),
-    unary(ServiceName::Kv, Learner::Refuses, "/etcdserverpb.KV/Txn"),
-    unary(ServiceName::Kv, Learner::Refuses, "/etcdserverpb.KV/DeleteRange"),
-    unary(ServiceName::Kv, Learner::Refuses, "/etcdserverpb.KV/Compact"),
-    bidirectional(ServiceName::Watch, "/etcdserverpb.Watch/Watch"),
-    bidirectional(ServiceName::Lease, "/etcdserverpb.Lease/LeaseKeepAlive"),
-    unary(ServiceName::Lease, Learner::Refuses, "/etcdserverpb.Lease/LeaseGrant"),
-    unary(ServiceName::Lease, Learner::Refuses, "/etcdserverpb.Lease/LeaseRevoke"),
-    unary(ServiceName::Lease, Learner::Refuses, "/etcdserverpb.Lease/LeaseTimeToLive"),
-    unary(ServiceName::Lease, Learner::Refuses, "/etcdserverpb.Lease/LeaseLeases"),
-    unary(ServiceName::Maintenance, Learner::Decides, "/etcdserverpb.Maintenance/Status"),
-    unary(ServiceName::Cluster, Learner::Refuses, "/etcdserverpb.Cluster/MemberList"),
-    unary(ServiceName::Cluster, Learner::Refuses, "/etcdserverpb.Cluster/MemberAdd"),
-    unary(ServiceName::Cluster, Learner::Refuses, "/etcdserverpb.Cluster/MemberRemove"),
-    unary(ServiceName::Cluster, Learner::Refuses, "/etcdserverpb.Cluster/MemberUpdate"),
-    unary(ServiceName::Cluster, Learner::Refuses, "/etcdserverpb.Cluster/MemberPromote"),
-    unary(ServiceName::Maintenance, Learner::Refuses, "/etcdserverpb.Maintenance/Alarm"),
-    unary(ServiceName::Maintenance, Learner::Refuses, "/etcdserverpb.Maintenance/Defragment"),
-    unary(ServiceName::Maintenance, Learner::Refuses, "/etcdserverpb.Maintenance/Hash"),
-    unary(ServiceName::Maintenance, Learner::Refuses, "/etcdserverpb.Maintenance/HashKV"),
-    serving(ServiceName::Maintenance, "/etcdserverpb.Maintenance/Snapshot"),
-    unary(ServiceName::Maintenance, Learner::Refuses, "/etcdserverpb.Maintenance/MoveLeader"),
-    unary(ServiceName::Maintenance, Learner::Refuses, "/etcdserverpb.Maintenance/Downgrade"),
-    unary(ServiceName::Health, Learner::Decides, "/grpc.health.v1.Health/Check"),
-    serving(ServiceName::Health, "/grpc.health.v1.Health/Watch"),
-];
+/// A read of a range without a limit, or with a larger one, is done by a task of its own: others of its connection need not wait.
+const KEYS_AT_ONCE_MAX: i64 = 1_000;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ServiceName {
-    Kv,
-    Watch,
-    Lease,
-    Cluster,
-    Maintenance,
-    Health,
-}
-
-/// Whether a learner answers an RPC, or leaves that to the service.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Learner {
-    Refuses,
-    Decides,
-}
-
-const UNARY: &str = "unary";
-
-const fn unary(service: ServiceName, learner: Learner, path: &'static str) -> (ServiceName, Learner, Rpc) {
-    (service, learner, Rpc { path, kind: UNARY })
-}
-
-const fn bidirectional(service: ServiceName, path: &'static str) -> (ServiceName, Learner, Rpc) {
-    (service, Learner::Refuses, Rpc { path, kind: "bidi_stream" })
-}
-
-const fn serving(service: ServiceName, path: &'static str) -> (ServiceName, Learner, Rpc) {
-    (service, Learner::Decides, Rpc { path, kind: "server_stream" })
-}
-
-/// The counters of every RPC, in the order of the table.
-pub struct Calls {
-    pub list: Vec<Call>,
-    pub metrics: Arc<Metrics>,
-}
+/// An answer under way.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
 /// All services of one edge.
 pub struct Dispatch<B: Backend> {
-    edge: Arc<Edge<B>>,
-    calls: Arc<Calls>,
-    kv: KvServer<KvService<B>>,
-    watch: WatchServer<WatchService<B>>,
-    lease: LeaseServer<LeaseService<B>>,
-    cluster: ClusterServer<ClusterService<B>>,
-    maintenance: MaintenanceServer<MaintenanceService<B>>,
-    health: HealthServer<HealthService>,
+    /// What they share.
+    pub edge: Arc<Edge<B>>,
+    /// Counters.
+    pub calls: Arc<Calls>,
+    /// The service Health.
+    pub health: HealthService,
 }
 
 impl<B: Backend> Dispatch<B> {
+    /// The services over that edge.
     pub fn new(edge: Arc<Edge<B>>) -> Self {
-        let message_bytes_max = edge.limits.message_bytes_max();
-        let metrics = Arc::clone(&edge.metrics);
-        let list = RPCS.iter().map(|(_, _, rpc)| metrics.rpc.call(*rpc)).collect();
         Dispatch {
-            calls: Arc::new(Calls { list, metrics }),
-            kv: KvServer::new(KvService(Arc::clone(&edge))).max_decoding_message_size(message_bytes_max),
-            watch: WatchServer::new(WatchService(Arc::clone(&edge)))
-                .max_decoding_message_size(message_bytes_max),
-            lease: LeaseServer::new(LeaseService(Arc::clone(&edge)))
-                .max_decoding_message_size(message_bytes_max),
-            cluster: ClusterServer::new(ClusterService(Arc::clone(&edge)))
-                .max_decoding_message_size(message_bytes_max),
-            maintenance: MaintenanceServer::new(MaintenanceService(Arc::clone(&edge)))
-                .max_decoding_message_size(message_bytes_max),
-            health: HealthServer::new(HealthService(edge.signals.clone()))
-                .max_decoding_message_size(message_bytes_max),
+            calls: Arc::new(Calls::new(&edge.metrics)),
+            health: HealthService(edge.signals.clone()),
             edge,
         }
     }
 
-    pub fn edge(&self) -> &Edge<B> {
-        &self.edge
-    }
-
-    /// Answers a request that came over HTTP/2.
-    pub async fn handle(&self, request: Request<Incoming>, budget: Arc<Budget>) -> Response<ResponseBody> {
-        if !is_grpc(request.headers()) {
-            return self.probe(&request).await;
-        }
-        let path = request.uri().path();
-        let Some(index) = RPCS.iter().position(|(_, _, rpc)| rpc.path == path) else {
-            return unknown(path).into_http().map(ResponseBody::uncounted);
-        };
-        let (service, learner, rpc) = RPCS[index];
-        self.calls.list[index].begin();
-        let response = match self.refusal(learner, request.headers()) {
-            Some(status) => status.into_http(),
-            None => {
-                let budget = (rpc.kind == UNARY).then_some(budget);
-                let request = request.map(|body| RequestBody::new(body, Arc::clone(&self.calls), budget));
-                translate(self.call(service, request).await)
-            }
-        };
-        let (head, body) = response.into_parts();
-        let body = ResponseBody::of_rpc(body, &head.headers, Arc::clone(&self.calls), index);
-        Response::from_parts(head, body)
-    }
-
-    /// Answers what is no RPC.
-    pub async fn probe(&self, request: &Request<Incoming>) -> Response<ResponseBody> {
-        probes::answer(&self.edge, request.method(), request.uri()).await
-    }
-
-    async fn call(&self, service: ServiceName, request: Request<RequestBody>) -> Response<Body> {
-        let Ok(response) = match service {
-            ServiceName::Kv => self.kv.clone().call(request).await,
-            ServiceName::Watch => self.watch.clone().call(request).await,
-            ServiceName::Lease => self.lease.clone().call(request).await,
-            ServiceName::Cluster => self.cluster.clone().call(request).await,
-            ServiceName::Maintenance => self.maintenance.clone().call(request).await,
-            ServiceName::Health => self.health.clone().call(request).await,
-        };
-        response
-    }
-
     /// Why an RPC is refused before it is looked at, in etcd's order.
-    fn refusal(&self, learner: Learner, headers: &HeaderMap) -> Option<Status> {
+    pub fn refusal(&self, row: usize, request: &synod_grpc::Request) -> Option<Status> {
         let position = self.edge.backend.position();
-        if position.is_learner && learner == Learner::Refuses {
+        if position.is_learner && ROWS[row].learner == Learner::Refuses {
             return Some(errors::LEARNER.status());
         }
-        if headers
-            .get("client-api-version")
-            .is_some_and(|version| std::str::from_utf8(version.as_bytes()).is_err())
-        {
+        if request.field("client-api-version").is_some_and(|version| std::str::from_utf8(version).is_err()) {
             return Some(errors::INVALID_CLIENT_API_VERSION.status());
         }
-        let requires_leader = headers.get("hasleader").is_some_and(|value| value == "true");
-        (requires_leader && position.leader.is_none()).then(|| errors::NO_LEADER.status())
+        (requires_leader(request) && position.leader.is_none()).then(|| errors::NO_LEADER.status())
+    }
+
+    /// Answers a call of one message if that takes no waiting: a read of what this member has.
+    pub fn answer_now(&self, method: Method, message: &Bytes) -> Option<Result<RangeAnswer, Status>> {
+        if method != Method::Range {
+            return None;
+        }
+        let request = match decode::<pb::RangeRequest>(message) {
+            Ok(request) => request,
+            Err(status) => return Some(Err(status)),
+        };
+        if !request.serializable || is_large(&request) {
+            return None;
+        }
+        let service = KvService(Arc::clone(&self.edge));
+        // A backend that does wait is asked again: a read may be done twice.
+        service.range(request).now_or_never()
+    }
+
+    /// Answers a call of one message.
+    pub fn answer(&self, method: Method, message: Bytes) -> Answering {
+        let edge = Arc::clone(&self.edge);
+        match method {
+            Method::Range => return Box::pin(range(edge, message)),
+            Method::Put => answering(message, |request| async move { KvService(edge).put(request).await }),
+            Method::Txn => answering(message, |request| async move { KvService(edge).txn(request).await }),
+            Method::DeleteRange => {
+                answering(message, |request| async move { KvService(edge).delete_range(request).await })
+            }
+            Method::Compact => answering(message, |request| async move { KvService(edge).compact(request).await }),
+            _ => self.answer_seldom(method, message),
+        }
+    }
+
+    fn answer_seldom(&self, method: Method, message: Bytes) -> Answering {
+        let edge = Arc::clone(&self.edge);
+        let health = HealthService(self.edge.signals.clone());
+        macro_rules! of {
+            ($service:ident . $call:ident) => {
+                answering(message, |request| async move { $service(edge).$call(request).await })
+            };
+        }
+        match method {
+            Method::LeaseKeepAlive => of!(LeaseService.renew),
+            Method::LeaseGrant => of!(LeaseService.lease_grant),
+            Method::LeaseRevoke => of!(LeaseService.lease_revoke),
+            Method::LeaseTimeToLive => of!(LeaseService.lease_time_to_live),
+            Method::LeaseLeases => of!(LeaseService.lease_leases),
+            Method::Status => of!(MaintenanceService.status),
+            Method::Alarm => of!(MaintenanceService.alarm),
+            Method::Defragment => of!(MaintenanceService.defragment),
+            Method::Hash => of!(MaintenanceService.hash),
+            Method::HashKv => of!(MaintenanceService.hash_kv),
+            Method::MoveLeader => of!(MaintenanceService.move_leader),
+            Method::Downgrade => of!(MaintenanceService.downgrade),
+            Method::MemberList => of!(ClusterService.member_list),
+            Method::MemberAdd => of!(ClusterService.member_add),
+            Method::MemberRemove => of!(ClusterService.member_remove),
+            Method::MemberUpdate => of!(ClusterService.member_update),
+            Method::MemberPromote => of!(ClusterService.member_promote),
+            Method::HealthCheck => {
+                answering(message, |request| async move { health.check(request).await })
+            }
+            Method::Snapshot => {
+                let refusal = MaintenanceService(edge).snapshot();
+                Box::pin(std::future::ready(Err(refusal)))
+            }
+            method => {
+                let refusal = Status::internal(format!("synod: {method:?} has not one answer"));
+                Box::pin(std::future::ready(Err(refusal)))
+            }
+        }
     }
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+/// Reads a message.
+///
+/// # Errors
+/// Internal, as Go's gRPC has it.
+pub fn decode<M: Message + Default>(message: &Bytes) -> Result<M, Status> {
+    M::decode(message.clone())
+        .map_err(|error| Status::internal(format!("grpc: error unmarshalling request: {error}")))
 }
 
-fn unknown(path: &str) -> Status {
-    let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
-    let known = RPCS.iter().any(|(_, _, rpc)| rpc.names().0 == service);
-    Status::unimplemented(if known {
-        format!("unknown method {method} for service {service}")
-    } else {
-        format!("unknown service {service}")
+fn answering<Q, A, F>(message: Bytes, service: impl FnOnce(Q) -> F + Send + 'static) -> Answering
+where
+    Q: Message + Default,
+    A: Message,
+    F: Future<Output = Result<A, Status>> + Send + 'static,
+{
+    Box::pin(async move {
+        let asked = service(decode(&message)?);
+        drop(message);
+        Ok(asked.await?.encode_to_vec().into())
     })
 }
 
-/// Gives the codec's own refusals the code and text that Go's gRPC gives them.
-fn translate(response: Response<Body>) -> Response<Body> {
-    if !response.headers().contains_key(Status::GRPC_STATUS) {
-        return response;
+async fn range<B: Backend>(edge: Arc<Edge<B>>, message: Bytes) -> Result<Bytes, Status> {
+    let request: pb::RangeRequest = decode(&message)?;
+    drop(message);
+    let is_large = is_large(&request);
+    let reading = async move {
+        let answer = KvService(edge).range(request).await?;
+        let mut out = BytesMut::new();
+        answer.encode(&mut out);
+        Ok(out.freeze())
+    };
+    if !is_large {
+        return reading.await;
     }
-    match Status::from_header_map(response.headers()) {
-        Some(status) if status.code() == Code::OutOfRange => match errors::message_too_large(&status) {
-            Some(status) => status.into_http(),
-            None => response,
-        },
-        _ => response,
+    match tokio::spawn(reading).await {
+        Ok(answer) => answer,
+        Err(failed) => Err(Status::internal(format!("synod: the read failed: {failed}"))),
     }
+}
+
+/// Whether a read may take long enough for others to notice.
+fn is_large(request: &pb::RangeRequest) -> bool {
+    !request.range_end.is_empty() && !(1..=KEYS_AT_ONCE_MAX).contains(&request.limit)
 }

@@ -13,12 +13,15 @@
 //! No more connections are accepted, streams end with "server stopped", open requests have
 //! [`Limits::shutdown_grace`] to end.
 
-mod authority;
 mod body;
+mod calls;
 mod connection;
 mod dispatch;
 mod probes;
+mod serving;
 mod sniff;
+mod streams;
+mod under_way;
 
 use std::io;
 use std::net::SocketAddr;
@@ -149,7 +152,7 @@ async fn accept<B: Backend>(
             () = stopped(&mut stopping) => break,
         };
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            dispatch.edge().metrics.connections_refused.inc();
+            dispatch.edge.metrics.connections_refused.inc();
             continue;
         };
         let connection = Connection::new(Arc::clone(&dispatch), listener.tls.clone(), stop.clone());

@@ -13,7 +13,6 @@ use synod_storage::mvcc::{KeyRange, RangeRequest};
 use tokio::time::timeout;
 use tonic::Status;
 
-use super::body::ResponseBody;
 use crate::api::{ETCD_CLUSTER_VERSION, ETCD_VERSION, Edge, VERSION, errors};
 use crate::backend::{AlarmKind, Backend, Consistency};
 use crate::metrics::CONTENT_TYPE;
@@ -61,7 +60,7 @@ impl Check {
 }
 
 /// Answers a plain request.
-pub async fn answer<B: Backend>(edge: &Edge<B>, method: &Method, uri: &Uri) -> Response<ResponseBody> {
+pub async fn answer<B: Backend>(edge: &Edge<B>, method: &Method, uri: &Uri) -> Response<Bytes> {
     let path = uri.path();
     let probe = path.split('/').nth(1).unwrap_or("");
     if !matches!(probe, "health" | "livez" | "readyz" | "version" | "metrics") {
@@ -83,7 +82,7 @@ pub async fn answer<B: Backend>(edge: &Edge<B>, method: &Method, uri: &Uri) -> R
     }
 }
 
-async fn health<B: Backend>(edge: &Edge<B>, uri: &Uri) -> Response<ResponseBody> {
+async fn health<B: Backend>(edge: &Edge<B>, uri: &Uri) -> Response<Bytes> {
     let serializable = values(uri, "serializable").next() == Some("true");
     let result = health_of(edge, uri, serializable).await;
     let body = |health: &str, reason: &str| json!({ "health": health, "reason": reason }).to_string();
@@ -112,7 +111,7 @@ async fn health_of<B: Backend>(edge: &Edge<B>, uri: &Uri, serializable: bool) ->
 }
 
 /// `rest` is what follows the probe's name: nothing for all checks, or `/` and the name of one.
-async fn checks<B: Backend>(edge: &Edge<B>, all: &[Check], rest: &str, uri: &Uri) -> Response<ResponseBody> {
+async fn checks<B: Backend>(edge: &Edge<B>, all: &[Check], rest: &str, uri: &Uri) -> Response<Bytes> {
     let wanted = |check: &&Check| match rest.strip_prefix('/') {
         Some(name) => check.name() == name,
         None => values(uri, "exclude").all(|excluded| excluded != check.name()),
@@ -139,7 +138,7 @@ async fn checks<B: Backend>(edge: &Edge<B>, all: &[Check], rest: &str, uri: &Uri
     text(status, PLAIN_TEXT, report)
 }
 
-async fn metrics<B: Backend>(edge: &Edge<B>) -> Response<ResponseBody> {
+async fn metrics<B: Backend>(edge: &Edge<B>) -> Response<Bytes> {
     let status = timeout(edge.limits.probe_timeout, edge.backend.status()).await.ok().and_then(Result::ok);
     edge.backend.measure(&edge.metrics);
     edge.metrics.observe(edge.backend.identity(), edge.backend.position(), status.as_ref());
@@ -171,8 +170,8 @@ fn values<'a>(uri: &'a Uri, name: &'a str) -> impl Iterator<Item = &'a str> {
         .map(|(_, v)| v)
 }
 
-fn text(status: StatusCode, content_type: &'static str, body: impl Into<String>) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::plain(body));
+fn text(status: StatusCode, content_type: &'static str, body: impl Into<String>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     response

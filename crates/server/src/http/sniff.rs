@@ -8,9 +8,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
+use synod_grpc::frame::PREFACE;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,13 @@ pub async fn sniff<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<Option<(Pr
 pub struct Replay<S> {
     read: BytesMut,
     stream: S,
+}
+
+impl<S> Replay<S> {
+    /// The stream, and what was read of it.
+    pub fn into_parts(self) -> (S, BytesMut) {
+        (self.stream, self.read)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Replay<S> {

@@ -121,11 +121,11 @@ impl Backend for Memory {
     }
 
     fn watch_stream(&self) -> WatchStream {
-        let (control, controls) = mpsc::channel(WATCH_CONTROLS_MAX);
-        let (outputs, output) = mpsc::channel(WATCH_OUTPUTS_MAX);
+        let (control, controls) = mpsc::unbounded_channel();
+        let (output, outputs) = mpsc::unbounded_channel();
         let store = Arc::clone(&self.store);
-        tokio::spawn(hub(move || store.lock().unwrap().view(), self.changed.subscribe(), controls, outputs));
-        WatchStream { control, output }
+        tokio::spawn(hub(move || store.lock().unwrap().view(), self.changed.subscribe(), controls, output));
+        WatchStream { controls: Box::new(Controls(control)), outputs }
     }
 
     async fn lease_keep_alive(&self, id: LeaseId) -> Result<Option<i64>, BackendError> {
@@ -189,6 +189,15 @@ impl Backend for Memory {
     }
 }
 
+/// Where one stream's controls go.
+struct Controls(mpsc::UnboundedSender<WatchControl>);
+
+impl WatchControls for Controls {
+    fn ask(&mut self, control: WatchControl) -> bool {
+        self.0.send(control).is_ok()
+    }
+}
+
 /// One watch of a stream.
 struct Watcher {
     create: WatchCreate,
@@ -199,8 +208,8 @@ struct Watcher {
 async fn hub(
     view: impl Fn() -> View<MemorySnapshot>,
     mut changed: watch::Receiver<Revision>,
-    mut controls: mpsc::Receiver<WatchControl>,
-    outputs: mpsc::Sender<WatchOutput>,
+    mut controls: mpsc::UnboundedReceiver<WatchControl>,
+    outputs: mpsc::UnboundedSender<WatchOutput>,
 ) {
     let mut watchers: Vec<Watcher> = Vec::new();
     loop {
@@ -216,7 +225,7 @@ async fn hub(
         };
         let view = view();
         let revision = view.revision();
-        if catch_up(&view, &mut watchers, &outputs).await.is_none() {
+        if catch_up(&view, &mut watchers, &outputs).is_none() {
             return;
         }
         let answer = match control {
@@ -244,16 +253,16 @@ async fn hub(
                 WatchOutput::Progress { id, revision }
             }
         };
-        if outputs.send(answer).await.is_err() || catch_up(&view, &mut watchers, &outputs).await.is_none() {
+        if outputs.send(answer).is_err() || catch_up(&view, &mut watchers, &outputs).is_none() {
             return;
         }
     }
 }
 
-async fn catch_up(
+fn catch_up(
     view: &View<MemorySnapshot>,
     watchers: &mut Vec<Watcher>,
-    outputs: &mpsc::Sender<WatchOutput>,
+    outputs: &mpsc::UnboundedSender<WatchOutput>,
 ) -> Option<()> {
     let revision = view.revision();
     let mut index = 0;
@@ -268,13 +277,12 @@ async fn catch_up(
                     if !events.is_empty() {
                         outputs
                             .send(WatchOutput::Events { id: create.id, revision, events: events.into() })
-                            .await
                             .ok()?;
                     }
                 }
                 Err(StoreError::Compacted { compacted, .. }) => {
                     let reason = WatchEnd::Compacted(compacted);
-                    outputs.send(WatchOutput::Canceled { id: create.id, revision, reason }).await.ok()?;
+                    outputs.send(WatchOutput::Canceled { id: create.id, revision, reason }).ok()?;
                     index -= 1;
                     watchers.remove(index);
                     break;
