@@ -7,8 +7,14 @@ use crate::status::End;
 
 /// Fields that every client of gRPC sends and that change nothing here.
 const IGNORED: &[&[u8]] = &[
-    b"te", b"user-agent", b"content-length", b"grpc-accept-encoding", b"accept-encoding", b"grpc-timeout",
-    b"date", b"server",
+    b"te",
+    b"user-agent",
+    b"content-length",
+    b"grpc-accept-encoding",
+    b"accept-encoding",
+    b"grpc-timeout",
+    b"date",
+    b"server",
 ];
 /// Fields that belong to one hop and are malformed in HTTP/2 (RFC 9113, section 8.2.2).
 const OF_ONE_HOP: &[&[u8]] =
@@ -202,7 +208,10 @@ mod tests {
     #[test]
     fn a_calls_head_is_what_matters_of_it() {
         let request = fields(CALL, 1_000).into_request().unwrap();
-        assert_eq!((&request.method[..], &request.path[..], request.is_grpc), (&b"POST"[..], &b"/a/b"[..], true));
+        assert_eq!(
+            (&request.method[..], &request.path[..], request.is_grpc),
+            (&b"POST"[..], &b"/a/b"[..], true)
+        );
         assert_eq!(request.fields.len(), 1);
         assert_eq!(request.field("hasleader"), Some(&b"true"[..]));
         assert_eq!(fields(CALL, 200).into_request(), Err(HeadError::TooLarge));
@@ -215,7 +224,13 @@ mod tests {
             list.remove(left_out);
             assert_eq!(fields(&list, 1_000).into_request(), Err(HeadError::Malformed), "without {left_out}");
         }
-        for more in [(":path", "/again"), (":method", "POST"), ("Upper", "case"), ("connection", "close"), (":new", "")] {
+        for more in [
+            (":path", "/again"),
+            (":method", "POST"),
+            ("Upper", "case"),
+            ("connection", "close"),
+            (":new", ""),
+        ] {
             let list = [CALL, &[more]].concat();
             assert_eq!(fields(&list, 1_000).into_request(), Err(HeadError::Malformed), "with {more:?}");
         }

@@ -40,9 +40,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// # Errors
     /// See [`Wire::poll_read`].
     pub fn receive(&mut self, events: &mut VecDeque<Event>) -> io::Result<()> {
-        self.http.receive(&mut self.input, events).map_err(|failure| {
-            io::Error::new(io::ErrorKind::InvalidData, failure)
-        })
+        self.http
+            .receive(&mut self.input, events)
+            .map_err(|failure| io::Error::new(io::ErrorKind::InvalidData, failure))
     }
 
     /// Reads once and tells what it means; how many bytes, 0 at the end of the stream.

@@ -14,8 +14,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("check", &[]),
     ("storage", &[]),
     ("transport", &[]),
+    ("grpc", &[]),
     ("database", &["machine", "protocols", "storage"]),
-    ("server", &["machine", "protocols", "storage", "transport", "database"]),
+    ("server", &["machine", "protocols", "storage", "transport", "grpc", "database"]),
     ("lab", &["machine", "protocols", "sim", "check", "storage", "database"]),
 ];
 /// Crates that also build without the standard library: the compiler proves that they reach no clock, disk or network.

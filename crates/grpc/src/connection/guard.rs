@@ -20,7 +20,10 @@ impl Guard {
     pub fn idle(&mut self) -> Result<(), Failure> {
         self.idle_frames += 1;
         if self.idle_frames > IDLE_FRAMES_MAX {
-            return Err(Failure { code: Code::ENHANCE_YOUR_CALM, reason: "too many frames that ask for nothing" });
+            return Err(Failure {
+                code: Code::ENHANCE_YOUR_CALM,
+                reason: "too many frames that ask for nothing",
+            });
         }
         Ok(())
     }
@@ -29,7 +32,10 @@ impl Guard {
     pub fn rapid_reset(&mut self) -> Result<(), Failure> {
         self.rapid_resets += 1;
         if self.rapid_resets > RAPID_RESETS_MAX {
-            return Err(Failure { code: Code::ENHANCE_YOUR_CALM, reason: "streams are reset as fast as opened" });
+            return Err(Failure {
+                code: Code::ENHANCE_YOUR_CALM,
+                reason: "streams are reset as fast as opened",
+            });
         }
         Ok(())
     }

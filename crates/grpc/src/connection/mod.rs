@@ -162,6 +162,8 @@ pub struct Connection {
     frames: u64,
     leaving: Leaving,
     failed: bool,
+    /// The peer knows our settings.
+    is_known: bool,
 }
 
 #[derive(Debug)]
@@ -237,6 +239,7 @@ impl Connection {
             frames: 0,
             leaving: Leaving::No,
             failed: false,
+            is_known: false,
             limits,
         }
     }
@@ -300,6 +303,13 @@ impl Connection {
     /// Whether all is done after [`Connection::go_away`]: the peer knows, and no stream is open.
     pub fn is_done(&self) -> bool {
         self.leaving == Leaving::Heard && self.streams.is_empty()
+    }
+
+    /// A stream that opens now. Until the peer knows our settings it takes our window for the usual one (section 6.9.3).
+    fn new_stream(&self) -> Stream {
+        let usual = if self.is_known { 0 } else { WINDOW_BYTES_DEFAULT };
+        let window = self.limits.stream_window_bytes.max(usual);
+        Stream::new(self.peer.stream_window_bytes, window.into(), self.reads)
     }
 
     fn fail(&mut self, code: Code) {

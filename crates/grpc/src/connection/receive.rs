@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::stream::Stream;
 use super::{Connection, Event, Failure, LAST_CALL, Leaving, Role, StreamId};
-use crate::frame::{self, Code, HEAD_BYTES, Head, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_BYTES_MAX, flag, kind, setting};
+use crate::frame::{
+    self, Code, HEAD_BYTES, Head, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_BYTES_MAX, flag, kind, setting,
+};
 use crate::head::{Fields, HeadError};
 use crate::limits::{BLOCK_BYTES_MAX, CONTINUATIONS_MAX};
 
@@ -104,7 +105,10 @@ impl Connection {
         let charged = head.length as i64;
         self.receive_window -= charged;
         if self.receive_window < 0 {
-            return Err(Failure { code: Code::FLOW_CONTROL_ERROR, reason: "more data than the window has room for" });
+            return Err(Failure {
+                code: Code::FLOW_CONTROL_ERROR,
+                reason: "more data than the window has room for",
+            });
         }
         let data = unpadded(head, payload)?;
         let ended = head.has(flag::END_STREAM);
@@ -154,11 +158,17 @@ impl Connection {
         if head.has(flag::END_HEADERS) {
             return self.block(head.stream, ended, block, events);
         }
-        self.partial = Some(PartialBlock { stream: head.stream, ended, bytes: BytesMut::from(block), frames: 1 });
+        self.partial =
+            Some(PartialBlock { stream: head.stream, ended, bytes: BytesMut::from(block), frames: 1 });
         Ok(())
     }
 
-    fn continuation(&mut self, head: Head, payload: &[u8], events: &mut VecDeque<Event>) -> Result<(), Failure> {
+    fn continuation(
+        &mut self,
+        head: Head,
+        payload: &[u8],
+        events: &mut VecDeque<Event>,
+    ) -> Result<(), Failure> {
         let Some(mut partial) = self.partial.take().filter(|partial| partial.stream == head.stream) else {
             return Err(Failure::protocol("a continuation of another stream's header block"));
         };
@@ -242,8 +252,7 @@ impl Connection {
             frame::put_number(&mut self.output, kind::RST_STREAM, id, Code::REFUSED_STREAM.0);
             return self.guard.rapid_reset();
         }
-        let window = self.limits.stream_window_bytes.into();
-        let mut stream = Stream::new(self.peer.stream_window_bytes, window, self.reads);
+        let mut stream = self.new_stream();
         stream.peer_has_head = true;
         stream.peer_has_ended = ended;
         match fields.into_request() {
@@ -264,7 +273,12 @@ impl Connection {
         }
     }
 
-    fn rst_stream(&mut self, head: Head, payload: &[u8], events: &mut VecDeque<Event>) -> Result<(), Failure> {
+    fn rst_stream(
+        &mut self,
+        head: Head,
+        payload: &[u8],
+        events: &mut VecDeque<Event>,
+    ) -> Result<(), Failure> {
         let code = Code(frame::number(payload).ok_or(WRONG_SIZE)?);
         let Some(stream) = self.streams.remove(&head.stream) else {
             self.expect_known(head.stream)?;
@@ -272,7 +286,11 @@ impl Connection {
         };
         events.push_back(Event::Reset { stream: head.stream, code });
         // Opened and reset in one go: it never had a turn.
-        if self.role == Role::Server && stream.opened_in == self.reads { self.guard.rapid_reset() } else { Ok(()) }
+        if self.role == Role::Server && stream.opened_in == self.reads {
+            self.guard.rapid_reset()
+        } else {
+            Ok(())
+        }
     }
 
     fn settings(&mut self, head: Head, payload: &[u8]) -> Result<(), Failure> {
@@ -280,6 +298,7 @@ impl Connection {
             return Err(Failure::protocol("settings of a stream"));
         }
         if head.has(flag::ACK) {
+            self.is_known = true;
             return if payload.is_empty() { self.guard.idle() } else { Err(WRONG_SIZE) };
         }
         let (settings, []) = payload.as_chunks::<6>() else { return Err(WRONG_SIZE) };
@@ -352,13 +371,20 @@ impl Connection {
         if self.role == Role::Client {
             self.leaving = Leaving::Heard;
             let lost = self.streams.split_off(&last_stream.saturating_add(1));
-            events.extend(lost.keys().map(|stream| Event::Reset { stream: *stream, code: Code::REFUSED_STREAM }));
+            events.extend(
+                lost.keys().map(|stream| Event::Reset { stream: *stream, code: Code::REFUSED_STREAM }),
+            );
         }
         events.push_back(Event::GoAway { last_stream, code });
         Ok(())
     }
 
-    fn window_update(&mut self, head: Head, payload: &[u8], events: &mut VecDeque<Event>) -> Result<(), Failure> {
+    fn window_update(
+        &mut self,
+        head: Head,
+        payload: &[u8],
+        events: &mut VecDeque<Event>,
+    ) -> Result<(), Failure> {
         let increment = i64::from(frame::number(payload).ok_or(WRONG_SIZE)? & (u32::MAX >> 1));
         self.guard.idle()?;
         if head.stream == 0 {
@@ -375,7 +401,9 @@ impl Connection {
         stream.send_window += increment;
         match increment {
             0 => self.refuse(head.stream, Code::PROTOCOL_ERROR, events),
-            _ if stream.send_window > WINDOW_BYTES_MAX => self.refuse(head.stream, Code::FLOW_CONTROL_ERROR, events),
+            _ if stream.send_window > WINDOW_BYTES_MAX => {
+                self.refuse(head.stream, Code::FLOW_CONTROL_ERROR, events)
+            }
             _ => {
                 self.wait_for_turn(head.stream);
                 Ok(())
@@ -400,7 +428,8 @@ impl Connection {
     }
 }
 
-const WRONG_SIZE: Failure = Failure { code: Code::FRAME_SIZE_ERROR, reason: "a frame has not the size of its kind" };
+const WRONG_SIZE: Failure =
+    Failure { code: Code::FRAME_SIZE_ERROR, reason: "a frame has not the size of its kind" };
 
 fn unpadded(head: Head, payload: Bytes) -> Result<Bytes, Failure> {
     if !head.has(flag::PADDED) {

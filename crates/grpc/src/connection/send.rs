@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::stream::{Ending, Stream};
+use super::stream::Ending;
 use super::{Connection, Role, StreamId};
 use crate::frame::{self, Code, HEAD_BYTES, Head, flag, kind};
 use crate::hpack::{Block, Field};
@@ -140,8 +140,7 @@ impl Connection {
         }
         let id = self.next_stream;
         self.next_stream += 2;
-        let window = self.limits.stream_window_bytes.into();
-        let mut stream = Stream::new(self.peer.stream_window_bytes, window, self.reads);
+        let mut stream = self.new_stream();
         stream.has_head = true;
         self.streams.insert(id, stream);
         let at = reserve_head(&mut self.output);

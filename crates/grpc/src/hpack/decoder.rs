@@ -65,7 +65,9 @@ impl Decoder {
                 self.literal_to_keep(&mut block)?;
                 // One that is too large for the table was handed out and not kept.
                 match self.table.get(0) {
-                    Some((name, value)) if self.name.is_empty() => field(Text::Shared(name), Text::Shared(value)),
+                    Some((name, value)) if self.name.is_empty() => {
+                        field(Text::Shared(name), Text::Shared(value))
+                    }
                     _ => field(Text::Plain(&self.name), Text::Plain(&self.value)),
                 }
             } else if first & 0xe0 == 0x20 {
@@ -158,16 +160,18 @@ mod tests {
         // RFC 7541, appendix C.4: three requests on one connection, in Huffman's code.
         let mut decoder = Decoder::default();
         let first = [
-            0x82, 0x86, 0x84, 0x41, 0x8c, 0xf1, 0xe3, 0xc2, 0xe5, 0xf2, 0x3a, 0x6b, 0xa0, 0xab, 0x90, 0xf4, 0xff,
+            0x82, 0x86, 0x84, 0x41, 0x8c, 0xf1, 0xe3, 0xc2, 0xe5, 0xf2, 0x3a, 0x6b, 0xa0, 0xab, 0x90, 0xf4,
+            0xff,
         ];
-        let expected = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "www.example.com")];
+        let expected =
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "www.example.com")];
         assert_eq!(decoded(&mut decoder, &first).unwrap(), fields(&expected));
         let second = [0x82, 0x86, 0x84, 0xbe, 0x58, 0x86, 0xa8, 0xeb, 0x10, 0x64, 0x9c, 0xbf];
         let expected = [&expected[..], &[("cache-control", "no-cache")]].concat();
         assert_eq!(decoded(&mut decoder, &second).unwrap(), fields(&expected));
         let third = [
-            0x82, 0x87, 0x85, 0xbf, 0x40, 0x88, 0x25, 0xa8, 0x49, 0xe9, 0x5b, 0xa9, 0x7d, 0x7f, 0x89, 0x25, 0xa8,
-            0x49, 0xe9, 0x5b, 0xb8, 0xe8, 0xb4, 0xbf,
+            0x82, 0x87, 0x85, 0xbf, 0x40, 0x88, 0x25, 0xa8, 0x49, 0xe9, 0x5b, 0xa9, 0x7d, 0x7f, 0x89, 0x25,
+            0xa8, 0x49, 0xe9, 0x5b, 0xb8, 0xe8, 0xb4, 0xbf,
         ];
         let expected = [
             (":method", "GET"),

@@ -88,8 +88,7 @@ impl Encoder {
             return;
         }
         // A field that fills the table drives all others out.
-        let repeats =
-            field.repeats && (field.name.len() + field.value.len()) * 4 < self.table.bytes_max();
+        let repeats = field.repeats && (field.name.len() + field.value.len()) * 4 < self.table.bytes_max();
         match repeats {
             true => put_integer(out, 0x40, 6, name),
             false => put_integer(out, 0, 4, name),
@@ -146,7 +145,8 @@ mod tests {
     #[test]
     fn a_block_that_repeats_comes_to_a_byte_a_field() {
         let fields = [Field::again(":status", "200"), Field::again("content-type", "application/grpc")];
-        let (mut encoder, mut decoder, mut block) = (Encoder::default(), Decoder::default(), Block::default());
+        let (mut encoder, mut decoder, mut block) =
+            (Encoder::default(), Decoder::default(), Block::default());
         let mut sizes = Vec::new();
         for _ in 0..3 {
             let mut out = BytesMut::new();
@@ -166,7 +166,8 @@ mod tests {
     #[test]
     fn a_peer_without_a_table_gets_whole_fields() {
         let fields = [Field::again(":status", "200"), Field::again("content-type", "application/grpc")];
-        let (mut encoder, mut decoder, mut block) = (Encoder::default(), Decoder::default(), Block::default());
+        let (mut encoder, mut decoder, mut block) =
+            (Encoder::default(), Decoder::default(), Block::default());
         for allowed in [4_096, 0, 0, 4_096, 10] {
             encoder.allow(allowed);
             for _ in 0..3 {

@@ -8,9 +8,8 @@
 use super::HpackError;
 
 /// Symbols by the length of their codes, in bits.
-const COUNTS: [u8; 31] = [
-    0, 0, 0, 0, 0, 10, 26, 32, 6, 0, 5, 3, 2, 6, 2, 3, 0, 0, 0, 3, 8, 13, 26, 29, 12, 4, 15, 19, 29, 0, 4,
-];
+const COUNTS: [u8; 31] =
+    [0, 0, 0, 0, 0, 10, 26, 32, 6, 0, 5, 3, 2, 6, 2, 3, 0, 0, 0, 3, 8, 13, 26, 29, 12, 4, 15, 19, 29, 0, 4];
 /// The symbol that ends a string, and must not occur in one.
 const END: u16 = 256;
 /// The symbols by their codes.

@@ -29,10 +29,7 @@ impl<B: Backend> ClusterService<B> {
     }
 
     /// Not built.
-    pub async fn member_add(
-        &self,
-        _request: pb::MemberAddRequest,
-    ) -> Result<pb::MemberAddResponse, Status> {
+    pub async fn member_add(&self, _request: pb::MemberAddRequest) -> Result<pb::MemberAddResponse, Status> {
         Err(unsupported("adding a member"))
     }
 

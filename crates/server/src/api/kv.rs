@@ -78,10 +78,7 @@ impl<B: Backend> KvService<B> {
     }
 
     /// Forgets history.
-    pub async fn compact(
-        &self,
-        request: pb::CompactionRequest,
-    ) -> Result<pb::CompactionResponse, Status> {
+    pub async fn compact(&self, request: pb::CompactionRequest) -> Result<pb::CompactionResponse, Status> {
         let pb::CompactionRequest { revision, physical } = request;
         let applied = self.0.backend.propose(Operation::Compact { revision }).await?;
         if physical {

@@ -21,10 +21,7 @@ impl<B: Backend> MaintenanceService<B> {
     ///
     /// # Errors
     /// As the backend refuses; so it is with all that follow.
-    pub async fn status(
-        &self,
-        _request: pb::StatusRequest,
-    ) -> Result<pb::StatusResponse, Status> {
+    pub async fn status(&self, _request: pb::StatusRequest) -> Result<pb::StatusResponse, Status> {
         let status = self.0.backend.status().await?;
         let position = self.0.backend.position();
         let mut problems = Vec::new();
@@ -54,10 +51,7 @@ impl<B: Backend> MaintenanceService<B> {
     }
 
     /// A hash of all keys up to a revision.
-    pub async fn hash_kv(
-        &self,
-        request: pb::HashKvRequest,
-    ) -> Result<pb::HashKvResponse, Status> {
+    pub async fn hash_kv(&self, request: pb::HashKvRequest) -> Result<pb::HashKvResponse, Status> {
         let hash = self.0.backend.hash_kv(request.revision).await?;
         Ok(pb::HashKvResponse {
             header: self.0.header(hash.revision),
@@ -114,10 +108,7 @@ impl<B: Backend> MaintenanceService<B> {
     }
 
     /// Not built.
-    pub async fn downgrade(
-        &self,
-        _request: pb::DowngradeRequest,
-    ) -> Result<pb::DowngradeResponse, Status> {
+    pub async fn downgrade(&self, _request: pb::DowngradeRequest) -> Result<pb::DowngradeResponse, Status> {
         Err(unsupported("a downgrade"))
     }
 }

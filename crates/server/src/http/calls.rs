@@ -174,6 +174,6 @@ mod tests {
         let told = |path: &str| find(path.as_bytes()).unwrap_err().message().to_owned();
         assert_eq!(told("/etcdserverpb.KV/Nothing"), "unknown method Nothing for service etcdserverpb.KV");
         assert_eq!(told("/v3lockpb.Lock/Lock"), "unknown service v3lockpb.Lock");
-        assert_eq!(told("/"), "unknown service ");
+        assert_eq!(told("/"), "unknown service /");
     }
 }

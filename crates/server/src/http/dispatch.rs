@@ -25,6 +25,14 @@ const KEYS_AT_ONCE_MAX: i64 = 1_000;
 /// An answer under way.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
+/// The answer to a call of one message.
+pub enum Answered {
+    /// It took no waiting: a read of what this member has, or a request that cannot be understood.
+    Now(Result<RangeAnswer, Status>),
+    /// It is under way.
+    Later(Answering),
+}
+
 /// All services of one edge.
 pub struct Dispatch<B: Backend> {
     /// What they share.
@@ -57,36 +65,26 @@ impl<B: Backend> Dispatch<B> {
         (requires_leader(request) && position.leader.is_none()).then(|| errors::NO_LEADER.status())
     }
 
-    /// Answers a call of one message if that takes no waiting: a read of what this member has.
-    pub fn answer_now(&self, method: Method, message: &Bytes) -> Option<Result<RangeAnswer, Status>> {
-        if method != Method::Range {
-            return None;
-        }
-        let request = match decode::<pb::RangeRequest>(message) {
-            Ok(request) => request,
-            Err(status) => return Some(Err(status)),
-        };
-        if !request.serializable || is_large(&request) {
-            return None;
-        }
-        let service = KvService(Arc::clone(&self.edge));
-        // A backend that does wait is asked again: a read may be done twice.
-        service.range(request).now_or_never()
-    }
-
     /// Answers a call of one message.
-    pub fn answer(&self, method: Method, message: Bytes) -> Answering {
+    pub fn answer(&self, method: Method, message: Bytes) -> Answered {
         let edge = Arc::clone(&self.edge);
-        match method {
-            Method::Range => return Box::pin(range(edge, message)),
+        Answered::Later(match method {
+            Method::Range => return range(edge, &message),
             Method::Put => answering(message, |request| async move { KvService(edge).put(request).await }),
             Method::Txn => answering(message, |request| async move { KvService(edge).txn(request).await }),
             Method::DeleteRange => {
                 answering(message, |request| async move { KvService(edge).delete_range(request).await })
             }
-            Method::Compact => answering(message, |request| async move { KvService(edge).compact(request).await }),
+            Method::Compact => {
+                answering(message, |request| async move { KvService(edge).compact(request).await })
+            }
             _ => self.answer_seldom(method, message),
-        }
+        })
+    }
+
+    /// Renews a lease.
+    pub fn renew(&self, message: Bytes) -> Answering {
+        self.answer_seldom(Method::LeaseKeepAlive, message)
     }
 
     fn answer_seldom(&self, method: Method, message: Bytes) -> Answering {
@@ -115,9 +113,7 @@ impl<B: Backend> Dispatch<B> {
             Method::MemberRemove => of!(ClusterService.member_remove),
             Method::MemberUpdate => of!(ClusterService.member_update),
             Method::MemberPromote => of!(ClusterService.member_promote),
-            Method::HealthCheck => {
-                answering(message, |request| async move { health.check(request).await })
-            }
+            Method::HealthCheck => answering(message, |request| async move { health.check(request).await }),
             Method::Snapshot => {
                 let refusal = MaintenanceService(edge).snapshot();
                 Box::pin(std::future::ready(Err(refusal)))
@@ -152,10 +148,18 @@ where
     })
 }
 
-async fn range<B: Backend>(edge: Arc<Edge<B>>, message: Bytes) -> Result<Bytes, Status> {
-    let request: pb::RangeRequest = decode(&message)?;
-    drop(message);
-    let is_large = is_large(&request);
+fn range<B: Backend>(edge: Arc<Edge<B>>, message: &Bytes) -> Answered {
+    let request: pb::RangeRequest = match decode(message) {
+        Ok(request) => request,
+        Err(status) => return Answered::Now(Err(status)),
+    };
+    let (is_large, is_serializable) = (is_large(&request), request.serializable);
+    if is_serializable && !is_large {
+        // What this member has is there at once. A backend that does wait is asked again: a read may be done twice.
+        if let Some(answer) = KvService(Arc::clone(&edge)).range(request.clone()).now_or_never() {
+            return Answered::Now(answer);
+        }
+    }
     let reading = async move {
         let answer = KvService(edge).range(request).await?;
         let mut out = BytesMut::new();
@@ -163,12 +167,14 @@ async fn range<B: Backend>(edge: Arc<Edge<B>>, message: Bytes) -> Result<Bytes, 
         Ok(out.freeze())
     };
     if !is_large {
-        return reading.await;
+        return Answered::Later(Box::pin(reading));
     }
-    match tokio::spawn(reading).await {
-        Ok(answer) => answer,
-        Err(failed) => Err(Status::internal(format!("synod: the read failed: {failed}"))),
-    }
+    Answered::Later(Box::pin(async move {
+        match tokio::spawn(reading).await {
+            Ok(answer) => answer,
+            Err(failed) => Err(Status::internal(format!("synod: the read failed: {failed}"))),
+        }
+    }))
 }
 
 /// Whether a read may take long enough for others to notice.

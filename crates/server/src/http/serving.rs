@@ -28,7 +28,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tonic::{Code, Status};
 
 use super::calls::{self, Counted, Method};
-use super::dispatch::Dispatch;
+use super::dispatch::{Answered, Dispatch};
 use super::probes;
 use super::streams::{Renewing, Watching};
 use super::under_way::{Done, UnderWay};
@@ -140,23 +140,21 @@ impl<B: Backend, S: AsyncRead + AsyncWrite + Unpin> Serving<B, S> {
             // What it polls has bounds of its own, see `TURNS_MAX`.
             ended = tokio::task::unconstrained(std::future::poll_fn(|cx| self.poll(cx))).await;
         }
-        let has_last_words = match &ended {
-            Ok(()) => true,
-            Err(error) => error.kind() == io::ErrorKind::InvalidData,
-        };
-        if has_last_words {
-            // What was read and not answered would make the system throw away what was written and not read.
-            let _ = timeout(LAST_WORDS, self.say_last_words()).await;
+        let broke_a_rule = ended.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData);
+        if ended.is_ok() || broke_a_rule {
+            // Whoever does not take them has no use for them.
+            let _ = timeout(LAST_WORDS, self.say_last_words(broke_a_rule)).await;
         }
         ended
     }
 
-    async fn say_last_words(mut self) -> io::Result<()> {
+    async fn say_last_words(mut self, is_sending: bool) -> io::Result<()> {
         std::future::poll_fn(|cx| self.wire.poll_write(cx)).await?;
         let mut stream = self.wire.into_stream();
         stream.shutdown().await?;
+        // What came and was not read would make the system throw away what was written and not read.
         let mut ignored = [0; 4096];
-        while stream.read(&mut ignored).await? > 0 {}
+        while is_sending && stream.read(&mut ignored).await? > 0 {}
         Ok(())
     }
 
@@ -354,7 +352,9 @@ impl<B: Backend> Talk<B> {
     /// The whole message of a call is there.
     fn asked(&mut self, http: &mut Connection, stream: StreamId, counted_bytes: usize) {
         self.partial_bytes -= counted_bytes;
-        let Some(Call::Asking(Asking { counted, messages, message })) = self.calls.remove(&stream) else { return };
+        let Some(Call::Asking(Asking { counted, messages, message })) = self.calls.remove(&stream) else {
+            return;
+        };
         let message = match (message, messages.end()) {
             (Some(message), Ok(())) => message,
             (_, Err(error)) => return end(http, stream, counted, &refused_message(error)),
@@ -365,15 +365,14 @@ impl<B: Backend> Talk<B> {
         if counted.method() == Method::HealthWatch {
             return self.begin_hearing(http, stream, counted, &message);
         }
-        match self.dispatch.answer_now(counted.method(), &message) {
-            Some(Ok(answer)) => {
+        match self.dispatch.answer(counted.method(), message) {
+            Answered::Now(Ok(answer)) => {
                 let bytes = http.answer(stream, |out| answer.encode(out));
                 self.metrics().sent_bytes.inc_by(bytes as u64);
                 counted.end(Code::Ok);
             }
-            Some(Err(status)) => end(http, stream, counted, &status),
-            None => {
-                let answering = self.dispatch.answer(counted.method(), message);
+            Answered::Now(Err(status)) => end(http, stream, counted, &status),
+            Answered::Later(answering) => {
                 self.under_way.push(UnderWay::Answer(stream, answering));
                 self.calls.insert(stream, Call::Asked(counted));
             }

@@ -11,7 +11,6 @@ use bytes::{Buf, BytesMut};
 use synod_grpc::frame::PREFACE;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

@@ -9,7 +9,7 @@ use synod_grpc::{Connection, Messages, StreamId};
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::calls::{Counted, Method};
+use super::calls::Counted;
 use super::dispatch::decode;
 use super::serving::{Call, Talk, end, refused_message};
 use super::under_way::UnderWay;
@@ -224,7 +224,7 @@ impl<B: Backend> Talk<B> {
         match renewing.inbound.next(http, stream, bytes_max) {
             Ok(Some(message)) => {
                 renewing.is_busy = true;
-                let answering = self.dispatch.answer(Method::LeaseKeepAlive, message);
+                let answering = self.dispatch.renew(message);
                 self.under_way.push(UnderWay::Answer(stream, answering));
             }
             Ok(None) if renewing.inbound.ended => self.end_stream(http, stream, &Status::ok("")),

@@ -11,6 +11,8 @@ use crate::failure::Failure;
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     name: String,
+    authority: String,
+    is_tls: bool,
     connector: tonic::transport::Endpoint,
 }
 
@@ -49,12 +51,23 @@ impl Endpoint {
             })?,
             _ => connector,
         };
-        Ok(Self { name: name.to_owned(), connector })
+        let (authority, is_tls) = (address.to_owned(), scheme == "https");
+        Ok(Self { name: name.to_owned(), authority, is_tls, connector })
     }
 
     /// The name as its user wrote it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Host and port.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// Connects; the error is the reason alone.

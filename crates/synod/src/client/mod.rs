@@ -11,6 +11,7 @@
 mod endpoint;
 #[cfg(test)]
 pub mod fake;
+mod line;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -30,6 +31,8 @@ use tonic::{Code, Response, Status};
 use crate::failure::Failure;
 use crate::go_syntax::duration;
 use endpoint::Endpoint;
+
+pub use line::{Dialer, Line};
 
 /// Largest answer that is accepted, in bytes; Go's client has the same limit.
 const ANSWER_BYTES_MAX: usize = i32::MAX as usize;

@@ -1,4 +1,4 @@
-//! The loops that ask, and what they see.
+//! A measurement from its beginning to its end, and what was seen.
 
 use std::fs;
 use std::io::{IsTerminal as _, Write as _};
@@ -6,21 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hdrhistogram::Histogram;
 use synod_server::proto::etcdserverpb::PutRequest;
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 
 use super::super::Context;
 use super::history::{self, Account};
-use super::workload::{Asker, Workload, key, value};
-use super::{Arguments, watching};
-use crate::client;
+use super::workload::{Asker, Workload, key, send, value};
+use super::{Arguments, asking, watching};
+use crate::client::{Dialer, Line};
 use crate::failure::Failure;
 use crate::note;
 
-/// Requests that fill the keys before reads are measured, in flight at once.
-const FILL_IN_FLIGHT: usize = 64;
+/// Connections that fill the keys before reads are measured.
+const FILL_LINES: u64 = 9;
+/// Requests in flight on each of them.
+const FILL_IN_FLIGHT: usize = 8;
 /// Longest latency that is told apart, in microseconds.
 const LATENCY_MICROS_MAX: u64 = 60_000_000;
 /// Between two lines of progress.
@@ -74,18 +76,19 @@ impl Measured {
 
 /// Connects, fills the keys if need be, and asks for as long as told.
 pub async fn drive(context: &Context, arguments: &Arguments) -> Result<Measured, Failure> {
-    let channels = connect(context, arguments).await?;
+    let dialer = Dialer::new(&context.client_options())?;
     // A history begins with nothing, so that what is read was written in it.
     if arguments.workload.reads() && !arguments.no_fill && arguments.history.is_none() {
-        fill_all(&channels, arguments).await?;
+        fill(&dialer, arguments).await?;
     }
+    let lines = connect(&dialer, arguments).await?;
     let began = Instant::now();
     let cpu_before = own_cpu();
     let answers = Arc::new(AtomicU64::new(0));
     let progress = tokio::spawn(progress(Arc::clone(&answers), began, arguments.seconds));
     let mut measured = match arguments.workload {
-        Workload::Watch => watching::measure(&channels, arguments, &answers).await?,
-        _ => ask_all(&channels, arguments, began, &answers).await?,
+        Workload::Watch => watching::measure(&dialer, lines, arguments, &answers).await?,
+        _ => ask_all(&dialer, lines, arguments, began, &answers).await?,
     };
     progress.abort();
     measured.took = began.elapsed();
@@ -93,7 +96,7 @@ pub async fn drive(context: &Context, arguments: &Arguments) -> Result<Measured,
     Ok(measured)
 }
 
-async fn connect(context: &Context, arguments: &Arguments) -> Result<Vec<Channel>, Failure> {
+async fn connect(dialer: &Dialer, arguments: &Arguments) -> Result<Vec<Line>, Failure> {
     let in_flight = arguments.in_flight as usize;
     let by_default = match in_flight {
         1 => 1,
@@ -101,15 +104,16 @@ async fn connect(context: &Context, arguments: &Arguments) -> Result<Vec<Channel
         _ => 18,
     };
     let count = arguments.connections.map_or(by_default, |count| count as usize).min(in_flight);
-    let mut channels = Vec::new();
-    for (_, client) in context.client()?.each().collect::<Vec<_>>().iter().cycle().take(count) {
-        channels.push(client.connect(0).await?.1);
+    let mut lines = Vec::new();
+    for number in 0..count {
+        lines.push(dialer.dial(number).await?);
     }
-    Ok(channels)
+    Ok(lines)
 }
 
 async fn ask_all(
-    channels: &[Channel],
+    dialer: &Dialer,
+    lines: Vec<Line>,
     arguments: &Arguments,
     began: Instant,
     answers: &Arc<AtomicU64>,
@@ -121,17 +125,22 @@ async fn ask_all(
         next: Arc::default(),
         answers: Arc::clone(answers),
     };
-    let mut clients = JoinSet::new();
     let prefix = history::fresh_prefix();
-    for (number, channel) in (0..arguments.in_flight.into()).zip(channels.iter().cycle()) {
-        let mut asker = Asker::new(channel.clone(), number, arguments);
+    let mut askers: Vec<Vec<Asker>> = lines.iter().map(|_| Vec::new()).collect();
+    let count = askers.len();
+    for number in 0..arguments.in_flight {
+        let mut asker = Asker::new(number.into(), arguments);
         if arguments.history.is_some() {
-            asker = asker.recording(Account::new(number, began), &prefix);
+            asker = asker.recording(Account::new(number.into(), began), &prefix);
         }
-        clients.spawn(ask(asker, plan.clone()));
+        askers[number as usize % count].push(asker);
+    }
+    let mut asking = JoinSet::new();
+    for (number, (line, askers)) in lines.into_iter().zip(askers).enumerate() {
+        asking.spawn(asking::ask(dialer.clone(), number, line, askers, plan.clone()));
     }
     let mut measured = Measured::new();
-    while let Some(part) = clients.join_next().await {
+    while let Some(part) = asking.join_next().await {
         measured.add(part.map_err(|error| Failure::internal(error.to_string()))?);
     }
     Ok(measured)
@@ -139,55 +148,38 @@ async fn ask_all(
 
 /// When clients ask.
 #[derive(Clone)]
-struct Plan {
+pub struct Plan {
     began: Instant,
-    until: Instant,
+    /// When the last request may begin.
+    pub until: Instant,
     rate: Option<u32>,
     /// Of the requests at intended times, the next one.
     next: Arc<AtomicU64>,
-    answers: Arc<AtomicU64>,
+    /// Requests that were answered.
+    pub answers: Arc<AtomicU64>,
 }
 
 impl Plan {
-    /// When the next request is meant to begin: now, or in an open loop when its turn is.
-    async fn turn(&self) -> Instant {
-        let Some(rate) = self.rate else { return Instant::now() };
+    /// When a client's next request is meant to begin: now, or in an open loop when its turn is.
+    pub fn turn(&self, now: Instant) -> Instant {
+        let Some(rate) = self.rate else { return now };
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let intended = self.began + Duration::from_secs_f64(turn as f64 / f64::from(rate));
-        tokio::time::sleep_until(intended.min(self.until).into()).await;
-        intended
+        self.began + Duration::from_secs_f64(turn as f64 / f64::from(rate))
     }
 }
 
-async fn ask(mut asker: Asker, plan: Plan) -> Measured {
-    let mut measured = Measured::new();
-    loop {
-        let intended = plan.turn().await;
-        if intended >= plan.until {
-            measured.accounts.extend(asker.into_account());
-            return measured;
-        }
-        match asker.ask().await {
-            Ok(()) => {
-                measured.answered(intended.elapsed());
-                plan.answers.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(status) => {
-                measured.errors += 1;
-                measured.first_error.get_or_insert_with(|| status.message().to_owned());
-                // A server that refuses at once is not to be hammered.
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-    }
-}
-
-async fn fill_all(channels: &[Channel], arguments: &Arguments) -> Result<(), Failure> {
+/// Writes all keys once.
+async fn fill(dialer: &Dialer, arguments: &Arguments) -> Result<(), Failure> {
     note(format_args!("Writing {} keys first", arguments.keys));
-    let next = Arc::new(AtomicU64::new(0));
     let mut filling = JoinSet::new();
-    for (channel, _) in channels.iter().cycle().zip(0..FILL_IN_FLIGHT) {
-        filling.spawn(fill(channel.clone(), Arc::clone(&next), arguments.clone()));
+    let count = u64::from(arguments.keys).min(FILL_LINES);
+    for number in 0..count {
+        let line = dialer.dial(number as usize).await?;
+        filling.spawn(fill_part(
+            line,
+            (number..arguments.keys.into()).step_by(count as usize),
+            value(arguments),
+        ));
     }
     while let Some(filled) = filling.join_next().await {
         filled.map_err(|error| Failure::internal(error.to_string()))??;
@@ -195,16 +187,35 @@ async fn fill_all(channels: &[Channel], arguments: &Arguments) -> Result<(), Fai
     Ok(())
 }
 
-async fn fill(channel: Channel, next: Arc<AtomicU64>, arguments: Arguments) -> Result<(), Failure> {
-    let mut kv = client::kv(channel);
-    let value = value(&arguments);
+async fn fill_part(
+    mut line: Line,
+    mut numbers: impl Iterator<Item = u64>,
+    value: Bytes,
+) -> Result<(), Failure> {
+    let mut head = line.head("/etcdserverpb.KV/Put");
+    let mut in_flight = 0;
     loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= arguments.keys.into() {
+        while in_flight < FILL_IN_FLIGHT
+            && line.http().may_open()
+            && let Some(number) = numbers.next()
+        {
+            let request = PutRequest { key: key(number), value: value.clone(), ..PutRequest::default() };
+            send(&mut line, &mut head, &request);
+            in_flight += 1;
+        }
+        if in_flight == 0 {
             return Ok(());
         }
-        let request = PutRequest { key: key(number), value: value.clone(), ..PutRequest::default() };
-        kv.put(request).await.map_err(|status| client::failure_of(&status))?;
+        line.turn(None)
+            .await
+            .map_err(|error| Failure::unreachable(format!("the connection is lost: {error}")))?;
+        while let Some(event) = line.next_event() {
+            if let Some(ended) = asking::ended(&event, line.http()) {
+                ended
+                    .map_err(|refusal| Failure::refused(format!("the keys cannot be written: {refusal}")))?;
+                in_flight -= 1;
+            }
+        }
     }
 }
 

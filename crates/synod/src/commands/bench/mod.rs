@@ -3,8 +3,9 @@
 //! By default a closed loop: so many requests are in flight at any time, each client sends the next one when the last was
 //! answered. With `--rate` an open loop: requests have intended times, and latency counts from those, so that a server
 //! that stops for a while is not excused from what would have come meanwhile. All on one thread unless told otherwise: the
-//! generator takes a part of the machine, and says how much. What the clients saw can be written as a history.
+//! generator takes a part of the machine, so it drives connections of its own ([`Line`](crate::client::Line)), and says how much it took. What the clients saw can be written as a history.
 
+mod asking;
 mod drive;
 mod history;
 mod report;

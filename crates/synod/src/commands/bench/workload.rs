@@ -4,20 +4,19 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use clap::ValueEnum;
+use prost::Message;
+use synod_grpc::{CallHead, StreamId};
 use synod_server::proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
-use synod_server::proto::etcdserverpb::kv_client::KvClient;
-use synod_server::proto::etcdserverpb::lease_client::LeaseClient;
 use synod_server::proto::etcdserverpb::request_op::Request;
 use synod_server::proto::etcdserverpb::response_op::Response;
 use synod_server::proto::etcdserverpb::{
-    Compare, LeaseGrantRequest, LeaseRevokeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
+    Compare, LeaseGrantRequest, LeaseGrantResponse, LeaseRevokeRequest, PutRequest, RangeRequest,
+    RangeResponse, RequestOp, TxnRequest, TxnResponse,
 };
-use tonic::Status;
-use tonic::transport::Channel;
 
 use super::Arguments;
 use super::history::Account;
-use crate::client;
+use crate::client::Line;
 
 /// What the keys begin with.
 pub const PREFIX: &str = "bench/";
@@ -70,10 +69,52 @@ pub enum Distribution {
     Sequential,
 }
 
+/// The heads of calls on one connection.
+pub struct Heads {
+    put: CallHead,
+    range: CallHead,
+    txn: CallHead,
+    grant: CallHead,
+    revoke: CallHead,
+}
+
+impl Heads {
+    /// Those of that connection.
+    pub fn new(line: &Line) -> Self {
+        Heads {
+            put: line.head("/etcdserverpb.KV/Put"),
+            range: line.head("/etcdserverpb.KV/Range"),
+            txn: line.head("/etcdserverpb.KV/Txn"),
+            grant: line.head("/etcdserverpb.Lease/LeaseGrant"),
+            revoke: line.head("/etcdserverpb.Lease/LeaseRevoke"),
+        }
+    }
+}
+
+/// A request to send.
+enum Question {
+    Put(PutRequest),
+    Range(RangeRequest),
+    Txn(Box<TxnRequest>),
+    Grant(LeaseGrantRequest),
+    Revoke(LeaseRevokeRequest),
+}
+
+/// What a client waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    Nothing,
+    Put,
+    Get,
+    List,
+    /// A swap of the key of that number.
+    Swap(u64),
+    Grant,
+    Revoke,
+}
+
 /// One client's requests: what it asks next depends on its seed and on what it has seen.
 pub struct Asker {
-    kv: KvClient<Channel>,
-    leases: LeaseClient<Channel>,
     workload: Workload,
     distribution: Distribution,
     keys: u64,
@@ -90,14 +131,13 @@ pub struct Asker {
     /// What keys begin with.
     prefix: String,
     account: Option<Account>,
+    awaited: Awaited,
 }
 
 impl Asker {
     /// The client of that number.
-    pub fn new(channel: Channel, client: u64, arguments: &Arguments) -> Self {
+    pub fn new(client: u64, arguments: &Arguments) -> Self {
         Asker {
-            kv: client::kv(channel.clone()),
-            leases: client::lease(channel),
             workload: arguments.workload,
             distribution: arguments.distribution,
             keys: arguments.keys.into(),
@@ -112,6 +152,7 @@ impl Asker {
             lease: None,
             prefix: PREFIX.to_owned(),
             account: None,
+            awaited: Awaited::Nothing,
         }
     }
 
@@ -125,61 +166,100 @@ impl Asker {
         self.account
     }
 
-    /// Sends one request and waits for its answer.
-    pub async fn ask(&mut self) -> Result<(), Status> {
+    /// Writes one request into the connection's output. `None` if that has no room for one more stream.
+    pub fn ask(&mut self, line: &mut Line, heads: &mut Heads) -> Option<StreamId> {
+        if !line.http().may_open() {
+            return None;
+        }
         let number = self.choose();
-        match self.workload {
-            Workload::Put | Workload::Watch => self.put(number).await,
-            Workload::Get => self.get(number, false).await,
-            Workload::GetSerializable => self.get(number, true).await,
+        let question = match self.workload {
+            Workload::Put | Workload::Watch => self.put(number),
+            Workload::Get => self.get(number, false),
+            Workload::GetSerializable => self.get(number, true),
             Workload::Mixed => match self.draw() % 100 < self.reads {
-                true => self.get(number, false).await,
-                false => self.put(number).await,
+                true => self.get(number, false),
+                false => self.put(number),
             },
-            Workload::Cas => self.swap(number).await,
-            Workload::List => self.list(number).await,
-            Workload::Lease => self.lease().await,
+            Workload::Cas => self.swap(number),
+            Workload::List => self.list(number),
+            Workload::Lease => self.lease(),
+        };
+        match question {
+            Question::Put(request) => send(line, &mut heads.put, &request),
+            Question::Range(request) => send(line, &mut heads.range, &request),
+            Question::Txn(request) => send(line, &mut heads.txn, &*request),
+            Question::Grant(request) => send(line, &mut heads.grant, &request),
+            Question::Revoke(request) => send(line, &mut heads.revoke, &request),
         }
     }
 
-    async fn put(&mut self, number: u64) -> Result<(), Status> {
+    /// Takes note of the answer: the message, or none where the request failed. Says what is wrong with a message that cannot
+    /// be read.
+    pub fn answered(&mut self, answer: Option<Bytes>) -> Result<(), String> {
+        let awaited = std::mem::replace(&mut self.awaited, Awaited::Nothing);
+        match awaited {
+            Awaited::Put => {
+                if let Some(account) = &mut self.account {
+                    account.has_put(answer.is_some());
+                }
+            }
+            Awaited::Get => return self.has_got(answer),
+            Awaited::Swap(number) => {
+                if let Some(answer) = answer {
+                    self.has_swapped(number, &read(answer)?);
+                }
+            }
+            Awaited::Grant => {
+                let granted = answer.map(read::<LeaseGrantResponse>).transpose()?;
+                self.lease = granted.map(|granted| granted.id);
+            }
+            Awaited::List | Awaited::Revoke | Awaited::Nothing => {}
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, number: u64) -> Question {
+        self.awaited = Awaited::Put;
         let value = match &mut self.account {
             Some(account) => account.puts(number, self.value.len()),
             None => self.value.clone(),
         };
-        let key = key_below(&self.prefix, number);
-        let answer = self.kv.put(PutRequest { key, value, ..PutRequest::default() }).await;
-        if let Some(account) = &mut self.account {
-            account.has_put(answer.is_ok());
-        }
-        answer.map(drop)
+        Question::Put(PutRequest { key: key_below(&self.prefix, number), value, ..PutRequest::default() })
     }
 
-    async fn get(&mut self, number: u64, serializable: bool) -> Result<(), Status> {
+    fn get(&mut self, number: u64, serializable: bool) -> Question {
+        self.awaited = Awaited::Get;
         if let Some(account) = &mut self.account {
             account.gets(number);
         }
         let key = key_below(&self.prefix, number);
-        let answer = self.kv.range(RangeRequest { key, serializable, ..RangeRequest::default() }).await;
-        match (&mut self.account, &answer) {
-            (Some(account), Ok(answer)) => {
-                account.has_got(answer.get_ref().kvs.first().map(|pair| &pair.value[..]));
-            }
-            (Some(account), Err(_)) => account.has_not_got(),
-            (None, _) => {}
-        }
-        answer.map(drop)
+        Question::Range(RangeRequest { key, serializable, ..RangeRequest::default() })
     }
 
-    async fn list(&mut self, number: u64) -> Result<(), Status> {
+    /// Only an account wants to know what was found.
+    fn has_got(&mut self, answer: Option<Bytes>) -> Result<(), String> {
+        let Some(account) = &mut self.account else { return Ok(()) };
+        match answer.map(read::<RangeResponse>).transpose() {
+            Ok(Some(found)) => account.has_got(found.kvs.first().map(|pair| &pair.value[..])),
+            Ok(None) => account.has_not_got(),
+            Err(error) => {
+                account.has_not_got();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, number: u64) -> Question {
+        self.awaited = Awaited::List;
         let last = number + u64::from(self.list_keys);
-        let request = RangeRequest { key: key(number), range_end: key(last), ..RangeRequest::default() };
-        self.kv.range(request).await.map(drop)
+        Question::Range(RangeRequest { key: key(number), range_end: key(last), ..RangeRequest::default() })
     }
 
     /// Each client swaps keys of its own, so that a swap fails only where another run was before.
-    async fn swap(&mut self, number: u64) -> Result<(), Status> {
+    fn swap(&mut self, number: u64) -> Question {
         let number = number - number % self.clients + self.client;
+        self.awaited = Awaited::Swap(number);
         let revision = self.seen.get(&number).copied().unwrap_or(0);
         let compare = Compare {
             result: CompareResult::Equal.into(),
@@ -190,27 +270,29 @@ impl Asker {
         };
         let put = PutRequest { key: key(number), value: self.value.clone(), ..PutRequest::default() };
         let get = RangeRequest { key: key(number), ..RangeRequest::default() };
-        let request = TxnRequest {
+        Question::Txn(Box::new(TxnRequest {
             compare: vec![compare],
             success: vec![RequestOp { request: Some(Request::RequestPut(put)) }],
             failure: vec![RequestOp { request: Some(Request::RequestRange(get)) }],
-        };
-        let answer = self.kv.txn(request).await?.into_inner();
-        let revision = match answer.responses.into_iter().next().and_then(|response| response.response) {
-            Some(Response::ResponseRange(range)) => range.kvs.first().map_or(0, |kv| kv.mod_revision),
-            _ => answer.header.map_or(0, |header| header.revision),
-        };
-        self.seen.insert(number, revision);
-        Ok(())
+        }))
     }
 
-    async fn lease(&mut self) -> Result<(), Status> {
+    fn has_swapped(&mut self, number: u64, answer: &TxnResponse) {
+        let response = answer.responses.first().and_then(|response| response.response.as_ref());
+        let revision = match response {
+            Some(Response::ResponseRange(range)) => range.kvs.first().map_or(0, |kv| kv.mod_revision),
+            _ => answer.header.as_ref().map_or(0, |header| header.revision),
+        };
+        self.seen.insert(number, revision);
+    }
+
+    fn lease(&mut self) -> Question {
         if let Some(id) = self.lease.take() {
-            return self.leases.lease_revoke(LeaseRevokeRequest { id }).await.map(drop);
+            self.awaited = Awaited::Revoke;
+            return Question::Revoke(LeaseRevokeRequest { id });
         }
-        let request = LeaseGrantRequest { ttl: LEASE_SECONDS, ..LeaseGrantRequest::default() };
-        self.lease = Some(self.leases.lease_grant(request).await?.into_inner().id);
-        Ok(())
+        self.awaited = Awaited::Grant;
+        Question::Grant(LeaseGrantRequest { ttl: LEASE_SECONDS, ..LeaseGrantRequest::default() })
     }
 
     fn choose(&mut self) -> u64 {
@@ -234,6 +316,15 @@ impl Asker {
             self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.random >> 33
     }
+}
+
+/// Writes a call of one message.
+pub fn send(line: &mut Line, head: &mut CallHead, request: &impl Message) -> Option<StreamId> {
+    line.http().call(head, true, |out| request.encode(out).expect("the buffer grows"))
+}
+
+fn read<M: Message + Default>(message: Bytes) -> Result<M, String> {
+    M::decode(message).map_err(|error| format!("an answer that cannot be read: {error}"))
 }
 
 /// The key of that number.
