@@ -240,7 +240,7 @@ impl Connection {
         fields: Fields,
         events: &mut VecDeque<Event>,
     ) -> Result<(), Failure> {
-        if id % 2 == 0 {
+        if id.is_multiple_of(2) {
             return Err(Failure::protocol("a client opened a stream of a server's number"));
         }
         self.last_peer_stream = id;
