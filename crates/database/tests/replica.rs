@@ -256,3 +256,26 @@ fn a_damaged_piece_replaces_nothing() {
     assert_eq!(out.done, [Done::Snapshot { group: GROUP, done }]);
     assert_eq!(state(&b), before);
 }
+
+#[test]
+fn a_sweep_does_not_run_ahead_of_what_is_durable() {
+    const CHANGES: u64 = 100;
+    let bootstrap = raft::Configuration { voters: [A].into(), ..Default::default() };
+    let config = ReplicaConfig { compact_step_changes: 1, ..ReplicaConfig::new(A, GROUP, bootstrap) };
+    let mut replica = Replica::open(config, MemoryKv::new()).unwrap();
+    let put = PutRequest { key: "k".into(), ..PutRequest::default() };
+    let compact = Operation::Compact { revision: CHANGES as Revision };
+    let operations = std::iter::repeat_n(Operation::Put(put), CHANGES as usize).chain([compact]);
+    let entry = |(index, operation)| {
+        let change = Change::Store(operation);
+        let envelope = Envelope { origin: NodeId(0), boot: 1, sequence: index, floor: 0, change };
+        Entry { term: Term(1), index: Index(index), payload: Payload::Command(envelope.encode()) }
+    };
+    let entries: Vec<Entry> = (1..).zip(operations).map(entry).collect();
+    apply(&mut replica, &entries);
+    let out = idle(&mut replica);
+    let persisted = out.done.iter().filter(|done| matches!(done, Done::Persisted { .. })).count() as u64;
+    assert!(persisted >= CHANGES / 10, "it waited for the engine only {persisted} times in {CHANGES} steps");
+    let pending = replica.into_engine().batches_pending() as u64;
+    assert!(pending < CHANGES / 10, "{pending} steps could be lost at once");
+}

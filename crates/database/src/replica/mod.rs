@@ -30,6 +30,9 @@ pub use self::kept::members_of;
 
 /// Outputs made from history before other work gets its turn.
 const CATCH_UP_OUTPUTS_MAX: usize = 64;
+/// Steps of a sweep before it waits until the engine has made durable what they wrote. Without that a sweep fills the engine faster than it
+/// writes, and then clients' changes wait with it.
+const SWEEP_STEPS_MAX: u32 = 8;
 
 /// Limits of a replica.
 #[derive(Clone, Debug)]
@@ -84,6 +87,8 @@ pub struct Replica<K: Kv> {
     incoming: Option<(SnapshotPoint, Installer<K::Staging>)>,
     awaiting: Vec<(RequestId, Revision)>,
     compacting: bool,
+    /// Steps of the sweep that the engine was not asked to make durable.
+    sweep_steps: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -112,6 +117,7 @@ impl<K: Kv> Replica<K> {
             incoming: None,
             awaiting: Vec::new(),
             compacting: true,
+            sweep_steps: 0,
         };
         replica.load()?;
         Ok(replica)
@@ -201,7 +207,8 @@ impl<K: Kv> Replica<K> {
 
     /// Whether [`Replica::idle`] has something to do now.
     pub fn has_idle_work(&self) -> bool {
-        self.compacting || !self.awaiting.is_empty() || self.hub.wants_history()
+        let may_sweep = self.compacting && self.persisting.is_none();
+        may_sweep || !self.awaiting.is_empty() || self.hub.wants_history()
     }
 
     /// What may be put off: watches that are behind, physical compaction, looking what has become durable. Returns whether
@@ -215,10 +222,14 @@ impl<K: Kv> Replica<K> {
             more |= self.hub.catch_up(&view, CATCH_UP_OUTPUTS_MAX, &mut outputs);
             tell(outputs, out);
         }
-        if self.compacting {
+        if self.compacting && self.persisting.is_none() {
             let sweep = expect_engine(self.store.compact_step(self.config.compact_step_changes));
             self.compacting = sweep == Sweep::Unfinished;
-            more |= self.compacting;
+            self.sweep_steps += 1;
+            if self.sweep_steps >= SWEEP_STEPS_MAX {
+                self.begin_persist(out);
+            }
+            more |= self.compacting && self.persisting.is_none();
         }
         if !self.compacting {
             for (id, _) in self.awaiting.drain(..) {
@@ -290,10 +301,16 @@ impl<K: Kv> Replica<K> {
         let Unpersisted { entries, bytes } = self.unpersisted;
         let due = entries >= self.config.persist_entries || bytes >= self.config.persist_bytes;
         if due && self.persisting.is_none() {
-            self.persisting = Some((expect_engine(self.store.begin_persist()), self.point.clone()));
-            self.unpersisted = Unpersisted::default();
-            self.note_persisted(out);
+            self.begin_persist(out);
         }
+    }
+
+    /// Asks the engine to make durable what it was given, while the replica goes on.
+    fn begin_persist(&mut self, out: &mut Output<Node>) {
+        self.persisting = Some((expect_engine(self.store.begin_persist()), self.point.clone()));
+        self.unpersisted = Unpersisted::default();
+        self.sweep_steps = 0;
+        self.note_persisted(out);
     }
 
     fn change(

@@ -24,9 +24,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 type Flushed = Result<Arc<Base>, KvError>;
 
+enum Task {
+    Write(Layer),
+    LetGo(Layer),
+}
+
 /// Writes layers in the order in which they come. Dropping it waits until the one at hand is written.
 pub struct Flusher {
-    layers: Option<Sender<Layer>>,
+    tasks: Option<Sender<Task>>,
     flushed: Receiver<Flushed>,
     /// Nobody waits for merging any more, which may have stopped for good.
     closing: Arc<AtomicBool>,
@@ -36,13 +41,20 @@ pub struct Flusher {
 impl Flusher {
     /// Starts the thread.
     pub fn start(generation: Arc<Generation>) -> Result<Self, KvError> {
-        let (layers, waiting) = channel::<Layer>();
+        let (tasks, waiting) = channel();
         let (results, flushed) = channel();
         let closing = Arc::new(AtomicBool::new(false));
         let closed = Arc::clone(&closing);
         let flush = move || {
             priority::stand_back();
-            for layer in waiting {
+            for task in waiting {
+                let layer = match task {
+                    Task::Write(layer) => layer,
+                    Task::LetGo(layer) => {
+                        drop(layer);
+                        continue;
+                    }
+                };
                 let result = generation.ingest(&layer).map(|()| Base::of(&generation));
                 // Nobody waits for it any more: the engine is being closed.
                 if results.send(result).is_err() {
@@ -56,13 +68,22 @@ impl Flusher {
         let thread = thread::Builder::new().name("synod-flush".to_owned()).spawn(flush).map_err(|error| {
             KvError::Failed { doing: "starting the thread that flushes".to_owned(), cause: error.to_string() }
         })?;
-        Ok(Self { layers: Some(layers), flushed, closing, thread: Some(thread) })
+        Ok(Self { tasks: Some(tasks), flushed, closing, thread: Some(thread) })
     }
 
     /// Hands over a layer. Its result comes through [`Flusher::poll`] or [`Flusher::wait`].
     pub fn flush(&self, layer: Layer) -> Result<(), KvError> {
-        let layers = self.layers.as_ref().expect("it is taken away only by drop");
-        layers.send(layer).map_err(|_| ended())
+        self.tasks().send(Task::Write(layer)).map_err(|_| ended())
+    }
+
+    /// Drops a layer there: it is a hundred thousand pieces of memory, and nobody is to wait while they are given back.
+    pub fn let_go(&self, layer: Layer) {
+        // If the thread has ended it is dropped here, with the error that cannot be sent.
+        let _ = self.tasks().send(Task::LetGo(layer));
+    }
+
+    fn tasks(&self) -> &Sender<Task> {
+        self.tasks.as_ref().expect("it is taken away only by drop")
     }
 
     /// The content with the oldest layer that was handed over and not asked about before, if it is written.
@@ -83,7 +104,7 @@ impl Flusher {
 impl Drop for Flusher {
     fn drop(&mut self) {
         self.closing.store(true, Ordering::Relaxed);
-        self.layers = None;
+        self.tasks = None;
         if let Some(thread) = self.thread.take() {
             // A panic there has been printed, and found by whoever asked last.
             let _ = thread.join();

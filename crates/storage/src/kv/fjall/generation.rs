@@ -12,12 +12,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, compaction::Leveled};
 
 use super::{Direction, Entry, FjallOptions, KvError, Space, Span, layer::Layer, priority};
 
 /// The one keyspace. Its keys are the spaces' with the space's number before them.
 const CONTENT: &str = "content";
+/// So many runs are merged at once into the level below them. Each merge writes what it overlaps anew, so many small runs at once cost
+/// as little as few large ones; a read that finds nothing in memory looks into that many more.
+const RUNS_MERGED: u8 = 8;
+/// How large a table is that a merge writes. The first level has [`RUNS_MERGED`] of them, each further one ten times as many: a merge is
+/// then over soon, also in a large store. Writers wait when runs come in faster than they are merged.
+const TABLE_BYTES: u64 = 8 << 20;
 /// Keys up to this length are put behind their space's number without an allocation.
 const SHORT_KEY_BYTES: usize = 127;
 
@@ -41,7 +47,11 @@ impl Generation {
         let open = || {
             priority::stand_back();
             let database = builder.open()?;
-            let content = database.keyspace(CONTENT, KeyspaceCreateOptions::default)?;
+            let content = database.keyspace(CONTENT, || {
+                let merging =
+                    Leveled::default().with_l0_threshold(RUNS_MERGED).with_table_target_size(TABLE_BYTES);
+                KeyspaceCreateOptions::default().compaction_strategy(Arc::new(merging))
+            })?;
             // What is opened stays, that the keyspace exists among it.
             database.persist(PersistMode::SyncAll)?;
             Ok((database, content))

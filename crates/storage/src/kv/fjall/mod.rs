@@ -224,11 +224,13 @@ impl FjallKv {
     }
 
     fn flushed(&mut self, base: Arc<Base>) {
-        // Dropped outside of the lock: a layer is many small pieces of memory.
-        let _written = self.views.change(|view| {
+        let written = self.views.change(|view| {
             view.base = base;
             view.flushing.take()
         });
+        if let Some(written) = written {
+            self.flusher.let_go(written);
+        }
         self.batches.durable = self.batches.frozen;
     }
 
