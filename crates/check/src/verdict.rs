@@ -89,13 +89,6 @@ pub enum Unknown {
     },
 }
 
-impl Unknown {
-    /// Whether the limit is one for the whole check, so that there is nothing more to be tried.
-    pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::Steps { .. } | Self::Time { .. })
-    }
-}
-
 /// Why a history cannot be explained.
 ///
 /// The history up to and including the return of [`operation`](Self::operation) is the smallest prefix that is

@@ -133,11 +133,6 @@ impl<S: Specification> Automaton<S> {
         self.states.value(number)
     }
 
-    /// How many states are remembered: their numbers are those below.
-    pub fn states_count(&self) -> u32 {
-        self.states.values.len() as u32
-    }
-
     /// Whether two operations in flight ask the same and were answered the same.
     pub fn are_equal(&self, one: u32, two: u32) -> bool {
         if one == two {

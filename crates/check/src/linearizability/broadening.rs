@@ -1,7 +1,7 @@
 //! A whole history checked: first as it comes, then, where too much is possible, in narrow and ever broader passes.
 //!
 //! As long as few worlds are possible at a time, all are kept, and one pass decides. Where many are (operations that were
-//! never answered can take effect in any order, for ever), there are four ways on, tried in turn until one decides:
+//! never answered can take effect in any order, for ever), there are three ways on, tried in turn until one decides:
 //!
 //! 1. *Narrow.* A pass keeps only the most promising worlds, at first only one, so that it goes depth first: those in which
 //!    fewest unanswered operations had to take effect, since what has not been used can still be. If it comes to the
@@ -11,9 +11,7 @@
 //! 2. *Weaker.* If no explanation exists even when unanswered operations may take effect any number of times, none
 //!    exists. Under that condition there are fewer worlds, because what has been used need not be remembered. This is
 //!    tried when a narrow pass dies twice at one place, and again, with more patience, as its cost grows.
-//! 3. *At prices.* Narrow passes over the whole begin anew, each with what the ones before it learned of what is scarce
-//!    ([`super::pricing`]).
-//! 4. *Broader.* More worlds are all kept, up to the limit. A pass that never had to leave out anything is exact,
+//! 3. *Broader.* More worlds are all kept, up to the limit. A pass that never had to leave out anything is exact,
 //!    whatever it says.
 //!
 //! A history with unanswered operations goes narrow early: nearly always one of the orders that come to mind first
@@ -49,7 +47,7 @@ const WIDTHS: Widths =
     Widths { kept_max_first: 1_024, kept_max_first_open: 16, narrow: 1, narrow_max: 1_024, factor: 4 };
 
 /// The part of all steps that narrow passes may take.
-pub(super) const NARROW_STEPS_SHARE: u64 = 4;
+const NARROW_STEPS_SHARE: u64 = 4;
 /// Events between two points to which a narrow pass can go back.
 const TRAIL_SPACING: usize = 64;
 /// How many such points are kept.
@@ -77,18 +75,16 @@ pub(super) struct Course<'a, S: Specification> {
     history: &'a History<S::Input, S::Output>,
     /// By operation: a number that orders the returns.
     deadlines: Vec<u64>,
-    pub(super) limits: Limits,
+    limits: Limits,
     time: Option<TimeLimit<'a>>,
     widths: Widths,
 }
 
 /// How far a pass through a part has come.
-pub(super) struct Pass<'a, S: Specification> {
-    pub search: Tiered<&'a S>,
+struct Pass<'a, S: Specification> {
+    search: Tiered<&'a S>,
     /// Events that have been taken.
     position: usize,
-    /// The slot of the operation whose return could not be explained.
-    pub stuck_at: Option<usize>,
     /// Operations in flight that will return, with their slots.
     in_flight: Vec<(usize, usize)>,
     /// At how many steps the time is to be looked at.
@@ -97,14 +93,8 @@ pub(super) struct Pass<'a, S: Specification> {
 
 impl<S: Specification> Clone for Pass<'_, S> {
     fn clone(&self) -> Self {
-        let Self { search, position, stuck_at, in_flight, look_at } = self;
-        Self {
-            search: search.clone(),
-            position: *position,
-            stuck_at: *stuck_at,
-            in_flight: in_flight.clone(),
-            look_at: *look_at,
-        }
+        let Self { search, position, in_flight, look_at } = self;
+        Self { search: search.clone(), position: *position, in_flight: in_flight.clone(), look_at: *look_at }
     }
 }
 
@@ -125,7 +115,7 @@ impl<'a, S: Specification> Weaker<'a, S> {
 }
 
 /// Why a pass stopped.
-pub(super) enum Stop {
+enum Stop {
     /// All events have been taken.
     Done,
     /// More worlds are possible than the width allows.
@@ -180,7 +170,6 @@ impl<'a, S: Specification> Course<'a, S> {
         Pass {
             search: Tiered::new(self.spec, scope.clone(), limits),
             position: 0,
-            stuck_at: None,
             in_flight: Vec::new(),
             look_at: STEPS_PER_LOOK,
         }
@@ -201,11 +190,10 @@ impl<'a, S: Specification> Course<'a, S> {
                 Stop::Ended(ending) => return ending.into(),
                 Stop::TooWide => {}
             }
-            if std::mem::replace(&mut is_first, false) {
-                let found = self.try_narrow(&mut known, events);
-                if let Some(verdict) = found.or_else(|| self.try_priced(&mut known, events)) {
-                    return verdict;
-                }
+            if std::mem::replace(&mut is_first, false)
+                && let Some(verdict) = self.try_narrow(&mut known, events)
+            {
+                return verdict;
             }
             if width >= self.limits.configurations_max {
                 return Verdict::Unknown(Unknown::Configurations {
@@ -229,10 +217,10 @@ impl<'a, S: Specification> Course<'a, S> {
         loop {
             match self.advance(&mut pass, events, width) {
                 Stop::Done => return Some(Verdict::Linearizable),
-                Stop::Ended(Ending::Unknown(unknown)) if unknown.is_final() => {
+                Stop::Ended(Ending::Unknown(unknown @ (Unknown::Steps { .. } | Unknown::Time { .. }))) => {
                     return Some(Verdict::Unknown(unknown));
                 }
-                Stop::Ended(_) => {
+                Stop::Ended(Ending::Unknown(Unknown::Configurations { .. }) | Ending::Violation(_)) => {
                     known.search.set_steps(pass.search.steps());
                     deaths_here += 1;
                     furthest = furthest.max(pass.position);
@@ -299,7 +287,7 @@ impl<'a, S: Specification> Course<'a, S> {
     }
 
     /// Takes events until the worlds are more than `width`.
-    pub(super) fn advance(&self, pass: &mut Pass<'a, S>, events: &[Event], width: usize) -> Stop {
+    fn advance(&self, pass: &mut Pass<'a, S>, events: &[Event], width: usize) -> Stop {
         if pass.search.width() > width {
             return Stop::TooWide;
         }
@@ -312,7 +300,6 @@ impl<'a, S: Specification> Course<'a, S> {
                     let place = place.expect("an operation that returns was invoked before");
                     let (_, slot) = pass.in_flight.swap_remove(place);
                     if let Err(ending) = pass.search.explain_return(slot) {
-                        pass.stuck_at = Some(slot);
                         return Stop::Ended(ending);
                     }
                     if pass.search.width() > width {

@@ -60,7 +60,6 @@ mod explored;
 mod mask;
 mod online;
 mod parallel;
-mod pricing;
 mod search;
 mod tiers;
 mod witness;

@@ -14,13 +14,9 @@ use super::configuration::{Configuration, ConfigurationSet, Kinds, reduce};
 use super::explain;
 use super::explored::Explored;
 use super::mask::Mask;
-use super::pricing::Prices;
 
 /// The deadline of an operation that never returns.
 pub(super) const NEVER: u64 = u64::MAX;
-
-/// Where more states are known than this, prices are not raised: it would take too long to find out what helps.
-const PRICED_STATES_MAX: u32 = 256;
 
 /// What the operations given to a search concern.
 #[derive(Clone, Debug)]
@@ -276,48 +272,6 @@ impl<S: Specification, M: Mask> Search<S, M> {
         let kinds = &self.kinds;
         self.frontier.sort_by_cached_key(|world| world.burden(kinds));
         self.frontier.truncate(width);
-    }
-
-    /// Keeps only the `width` worlds that spent least on operations without answers.
-    pub fn narrow_at_prices(&mut self, width: usize, prices: &Prices) {
-        let Self { kinds, slots, frontier, .. } = self;
-        let price = |slot: usize| slots[slot].as_ref().map_or(0, |slot| prices.of(slot.action));
-        frontier.sort_by_cached_key(|world| {
-            let spent: u32 = world.used.and(&kinds.unknown).slots().map(price).sum();
-            (spent, world.burden(kinds))
-        });
-        frontier.truncate(width);
-    }
-
-    /// After the return of the operation in `stuck_at` could not be explained: makes those operations without answers
-    /// dearer that have been used in some world and lead to a state in which it is legal. Whether there is any.
-    pub fn raise_prices(&mut self, stuck_at: usize, by: u32, prices: &mut Prices) -> bool {
-        if self.automaton.states_count() > PRICED_STATES_MAX {
-            return false;
-        }
-        let target = self.slot(stuck_at).action;
-        let mut wasted = M::default();
-        for world in &self.frontier {
-            wasted = wasted.or(&world.used.and(&self.kinds.unknown));
-        }
-        let mut is_any = false;
-        let mut raised: Vec<u32> = Vec::new();
-        for slot in wasted.slots() {
-            let action = self.slot(slot).action;
-            if raised.contains(&action) {
-                continue;
-            }
-            let helps = (0..self.automaton.states_count()).any(|state| {
-                let after = self.automaton.step(state, action);
-                after.is_some_and(|after| after != state && self.automaton.step(after, target).is_some())
-            });
-            if helps {
-                prices.raise(action, by);
-                is_any = true;
-            }
-            raised.push(action);
-        }
-        is_any
     }
 
     /// Collects what follows from `world`: in `next` if the operation in `target` takes effect, among the explored

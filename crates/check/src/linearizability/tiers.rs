@@ -4,7 +4,6 @@ use crate::specification::Specification;
 
 use super::Limits;
 use super::mask::{Unbounded, Words};
-use super::pricing::Prices;
 use super::search::{Ending, Label, Scope, Search};
 
 /// A search with up to 64, up to 256, or any number of operations in flight.
@@ -59,16 +58,6 @@ impl<S: Specification + Clone> Tiered<S> {
     /// See [`Search::narrow`].
     pub fn narrow(&mut self, width: usize) {
         in_any_width!(self, search => search.narrow(width));
-    }
-
-    /// See [`Search::narrow_at_prices`].
-    pub fn narrow_at_prices(&mut self, width: usize, prices: &Prices) {
-        in_any_width!(self, search => search.narrow_at_prices(width, prices));
-    }
-
-    /// See [`Search::raise_prices`].
-    pub fn raise_prices(&mut self, stuck_at: usize, by: u32, prices: &mut Prices) -> bool {
-        in_any_width!(self, search => search.raise_prices(stuck_at, by, prices))
     }
 
     /// See [`Search::open_count`].
