@@ -50,7 +50,7 @@ pub mod wire;
 
 pub use flaws::Flaws;
 pub use node::{Node, NodeConfig};
-pub use replica::{Replica, ReplicaConfig, members_of};
+pub use replica::{Replica, ReplicaConfig, Restored, Restoring, members_of};
 pub use replicas::Replicas;
 pub use shard::{Shard, ShardBoot, ShardConfig};
 pub use synod_protocols::consensus::raft;

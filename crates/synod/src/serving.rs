@@ -1,9 +1,9 @@
 //! Running members in this process: from a checked configuration to a server, until the process is told to
 //! stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use synod_server::engine::{AutoCompaction, MemberConfig, PeerMember};
+use synod_server::engine::{AutoCompaction, MemberConfig, PeerMember, Restored};
 use synod_server::serve::{Running, ServeOptions};
 use synod_server::tls::ServerFiles;
 use synod_transport::{Address, TlsFiles as PeerTlsFiles};
@@ -95,6 +95,11 @@ pub async fn until_stopped(members: &[(String, Running)]) -> Result<Stop, Failur
         _ = terminate.recv() => Stop::Signal,
         Some(Ok((name, reason))) = failures.join_next() => Stop::Failed(name, reason),
     })
+}
+
+/// Makes the member out of a copy of a store.
+pub fn restore(config: &ServeConfig, file: &Path) -> Result<Restored, Failure> {
+    synod_server::engine::restore(&member(config)?, file).map_err(|error| Failure::usage(error.to_string()))
 }
 
 fn options(config: &ServeConfig) -> Result<ServeOptions, Failure> {

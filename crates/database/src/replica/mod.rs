@@ -7,6 +7,7 @@
 //! Nothing is told to anyone, client, watcher or machine, before it is visible to readers.
 
 mod kept;
+mod restore;
 mod snapshots;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::{Applied, Attributes, Done, Flaws, GroupId, Job, Node, Reply, ShardBo
 use self::kept::{META_MEMBERS, META_POINT, META_SESSIONS};
 
 pub use self::kept::members_of;
+pub use self::restore::{Restored, Restoring};
 
 /// Outputs made from history before other work gets its turn.
 const CATCH_UP_OUTPUTS_MAX: usize = 64;

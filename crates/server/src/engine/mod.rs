@@ -25,6 +25,7 @@
 
 mod apply;
 mod asking;
+mod backup;
 mod clients;
 mod combining;
 mod compactor;
@@ -39,5 +40,6 @@ mod timed;
 mod timers;
 mod watches;
 
+pub use backup::{RestoreError, Restored, restore};
 pub use compactor::{AutoCompaction, compact_history};
 pub use member::{Member, MemberBackend, MemberConfig, PeerMember, StartError};

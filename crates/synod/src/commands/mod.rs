@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod compact;
 mod completions;
+mod defrag;
 mod del;
 mod dev;
 mod endpoint;
@@ -14,6 +15,7 @@ mod lease;
 mod member;
 mod put;
 mod serve;
+mod snapshot;
 mod status;
 mod txn;
 mod version;
@@ -53,6 +55,11 @@ pub enum Command {
     /// Forget history below a revision
     #[command(alias = "compaction")]
     Compact(compact::Arguments),
+    /// Give the disk what no revision shows any more
+    Defrag(defrag::Arguments),
+    /// Copy a member's store, and make a new cluster from a copy
+    #[command(subcommand)]
+    Snapshot(snapshot::Command),
     /// List the members of the cluster
     Member(member::Arguments),
     /// Ask each endpoint for its status, health or hash
@@ -83,6 +90,8 @@ pub fn run(command_line: CommandLine) -> Result<Exit, Failure> {
         Command::Txn(arguments) => txn::run(&context, &arguments),
         Command::Lease(arguments) => lease::run(&context, &arguments),
         Command::Compact(arguments) => compact::run(&context, &arguments),
+        Command::Defrag(arguments) => defrag::run(&context, &arguments),
+        Command::Snapshot(command) => snapshot::run(&context, &command),
         Command::Member(arguments) => member::run(&context, &arguments),
         Command::Endpoint(arguments) => endpoint::run(&context, &arguments),
         Command::Bench(arguments) => bench::run(&context, &arguments),

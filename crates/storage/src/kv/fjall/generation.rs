@@ -92,6 +92,12 @@ impl Generation {
         self.content().l0_table_count()
     }
 
+    /// Merges all runs into one, without what none shows any more. Takes as long as it takes to write everything once.
+    pub fn merge(&self) -> Result<(), KvError> {
+        let failed = database_error(|| format!("merging {}", self.path.display()));
+        self.content().major_compact().map_err(failed)
+    }
+
     /// Bytes of its tables.
     pub fn disk_bytes(&self) -> u64 {
         self.content().disk_space()

@@ -123,6 +123,17 @@ impl FjallViews {
         self.read().clone()
     }
 
+    /// Gives the disk what nothing shows any more, by writing all that is there once more. Reads and writes go on meanwhile, and are
+    /// put first: the thread that calls this stands back for good, so it should be one made for it.
+    ///
+    /// # Errors
+    /// When the engine cannot be read or written.
+    pub fn defragment(&self) -> Result<(), KvError> {
+        priority::stand_back();
+        let generation = Arc::clone(self.read().base.generation());
+        generation.merge()
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, FjallSnapshot> {
         self.now.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -472,6 +483,45 @@ mod tests {
         drop(kv);
         let kv = open(directory.path()).unwrap();
         assert_eq!((value(&kv, "a"), value(&kv, "b")), (Some("1".into()), None));
+    }
+
+    #[test]
+    fn what_nothing_shows_any_more_takes_no_room_after_defragmentation() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = FjallOptions { layer_bytes: 64 << 10, ..FjallOptions::default() };
+        let mut kv = FjallKv::open(directory.path(), options.clone()).unwrap();
+        let write = |kv: &mut FjallKv, turn: u8| {
+            for key in 0..500_u32 {
+                let mut batch = Batch::default();
+                let mut value = vec![turn; 1_000];
+                // So that no compression takes the point away.
+                for (place, byte) in value.iter_mut().enumerate() {
+                    *byte = (key.wrapping_mul(0x9e37_79b9).rotate_left(place as u32 % 31) as u8)
+                        ^ turn
+                        ^ place as u8;
+                }
+                batch.push(Space::Current, format!("{key:05}").into(), Some(value.into()));
+                kv.write(batch).unwrap();
+            }
+        };
+        (0..8).for_each(|turn| write(&mut kv, turn));
+        kv.persist().unwrap();
+        let views = kv.views();
+        let merging = std::thread::spawn(move || views.defragment());
+        // Others go on meanwhile.
+        write(&mut kv, 8);
+        merging.join().unwrap().unwrap();
+        kv.persist().unwrap();
+        kv.views().defragment().unwrap();
+        let live = 500 * 1_000;
+        assert!(kv.size_bytes() < live * 3 / 2, "{} bytes for {live} of values", kv.size_bytes());
+        let content = |kv: &FjallKv| -> Vec<Entry> {
+            kv.scan(Space::Current, Span::ALL, Direction::Forward).map(Result::unwrap).collect()
+        };
+        let before = content(&kv);
+        assert_eq!(before.len(), 500);
+        drop(kv);
+        assert_eq!(content(&FjallKv::open(directory.path(), options).unwrap()), before);
     }
 
     #[test]
