@@ -120,6 +120,19 @@ pub trait Backend: Send + Sync + 'static {
         async { Err(BackendError::Unsupported("moving the leader")) }
     }
 
+    /// A copy of this member's store as it is now, piece by piece. While none is taken, none is made.
+    ///
+    /// # Errors
+    /// When there are enough of them under way, or the store cannot be read.
+    fn copy(&self) -> Result<mpsc::Receiver<Result<bytes::Bytes, BackendError>>, BackendError> {
+        Err(BackendError::Unsupported("a copy of the store"))
+    }
+
+    /// Gives the disk what this member's store shows no more; answers when it is done.
+    fn defragment(&self) -> impl Future<Output = Result<(), BackendError>> + Send {
+        async { Err(BackendError::Unsupported("defragmentation")) }
+    }
+
     /// Puts into `metrics` what is only looked at when somebody asks.
     fn measure(&self, metrics: &Metrics) {
         let _ = metrics;

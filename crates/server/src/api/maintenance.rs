@@ -1,6 +1,6 @@
 //! The service Maintenance: what an operator asks of one member.
 //!
-//! Snapshots, defragmentation, downgrades and the raising of alarms are declared and not built. Alarms are listed; to lower
+//! Downgrades and the raising of alarms are declared and not built. Alarms are listed; to lower
 //! one where none is raised succeeds, as in etcd.
 
 use std::sync::Arc;
@@ -94,17 +94,13 @@ impl<B: Backend> MaintenanceService<B> {
         Ok(pb::AlarmResponse { header: self.0.header_now(), alarms })
     }
 
-    /// Not built.
+    /// Gives the disk what the store shows no more.
     pub async fn defragment(
         &self,
         _request: pb::DefragmentRequest,
     ) -> Result<pb::DefragmentResponse, Status> {
-        Err(unsupported("defragmentation"))
-    }
-
-    /// A copy of the store.
-    pub fn snapshot(&self) -> Status {
-        unsupported("a snapshot over the API")
+        self.0.backend.defragment().await?;
+        Ok(pb::DefragmentResponse { header: self.0.header_now() })
     }
 
     /// Not built.

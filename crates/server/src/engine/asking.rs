@@ -1,11 +1,18 @@
 //! The API's questions to a member.
 
+use std::sync::Arc;
+use std::thread;
+
+use bytes::Bytes;
 use synod_database::{Answer, Command, Consistency as Freshness, Query, Refusal, Reply, query};
 use synod_machine::NodeId;
+use synod_storage::kv::stand_back;
 use synod_storage::mvcc::{
     LeaseId, Operation, RangeRequest, RangeResponse, Revision, StoreError, TxnRequest, TxnResponse,
 };
+use tokio::sync::{mpsc, oneshot};
 
+use super::backup;
 use super::clients::Served;
 use super::member::MemberBackend;
 use super::watches;
@@ -217,6 +224,35 @@ impl Backend for MemberBackend {
         }
     }
 
+    fn copy(&self) -> Result<mpsc::Receiver<Result<Bytes, BackendError>>, BackendError> {
+        let busy = |_| BackendError::TooManyRequests;
+        let permit = Arc::clone(&self.shared.copies).try_acquire_owned().map_err(busy)?;
+        let view = self.shared.view()?;
+        let (pieces, taken) = mpsc::channel(1);
+        beside("synod-copy", move || {
+            if let Err(error) = backup::copy(&view, |piece| pieces.blocking_send(Ok(piece)).is_ok()) {
+                // Nobody may be left to hear it.
+                let _ = pieces.blocking_send(Err(error.into()));
+            }
+            drop(permit);
+        })?;
+        Ok(taken)
+    }
+
+    async fn defragment(&self) -> Result<(), BackendError> {
+        // One after the other: the second finds little to do.
+        let permit = Arc::clone(&self.shared.defragmenting).acquire_owned().await;
+        let permit = permit.map_err(|_| BackendError::Stopped)?;
+        let (done, result) = oneshot::channel();
+        let views = self.shared.views.clone();
+        beside("synod-defrag", move || {
+            let _ = done.send(views.defragment());
+            drop(permit);
+        })?;
+        let result = result.await.map_err(|_| BackendError::Internal("defragmentation failed".to_owned()))?;
+        result.map_err(|error| BackendError::Internal(error.to_string()))
+    }
+
     fn measure(&self, metrics: &Metrics) {
         metrics.compact_revision.set(self.shared.compacted());
         if let Some(transport) = self.transport.upgrade() {
@@ -227,6 +263,16 @@ impl Backend for MemberBackend {
     async fn move_leader(&self, target: u64) -> Result<(), BackendError> {
         self.command(Command::Transfer(NodeId(target))).await.map(|_| ())
     }
+}
+
+/// Runs something long beside what serves clients, in a thread that stands back.
+fn beside(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), BackendError> {
+    let run = move || {
+        stand_back();
+        work();
+    };
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(run);
+    spawned.map(drop).map_err(|error| BackendError::Internal(format!("cannot start a thread: {error}")))
 }
 
 /// The API's hashes have 32 bits.

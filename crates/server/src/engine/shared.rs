@@ -10,7 +10,7 @@ use synod_database::raft;
 use synod_machine::{NodeId, RequestId};
 use synod_storage::kv::{FjallViews, Kv};
 use synod_storage::mvcc::{Revision, StoreError, View};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::apply::Applier;
 use super::clients::Clients;
@@ -30,6 +30,8 @@ pub type StoreView = View<<Engine as Kv>::Snapshot>;
 
 /// With more clients waiting, batches that form while a thread is being woken are worth its wake-up.
 const QUIET_CLIENTS_MAX: usize = 4;
+/// Copies of the store that are made at once.
+const COPIES_MAX: usize = 2;
 /// How often the store's size is looked at.
 const SIZE_EVERY: Duration = Duration::from_secs(1);
 
@@ -47,7 +49,12 @@ pub struct Shared {
     pub clients: Clients,
     /// What the threads count.
     pub metrics: Arc<Metrics>,
-    views: FjallViews,
+    /// What the store shows.
+    pub views: FjallViews,
+    /// For copies of the store under way: each holds on to what it shows.
+    pub copies: Arc<Semaphore>,
+    /// For the one defragmentation under way.
+    pub defragmenting: Arc<Semaphore>,
     /// How often something was published.
     published: AtomicU64,
     revision: AtomicI64,
@@ -89,6 +96,8 @@ impl Shared {
             clients: Clients::default(),
             metrics,
             views,
+            copies: Arc::new(Semaphore::new(COPIES_MAX)),
+            defragmenting: Arc::new(Semaphore::new(1)),
             published: AtomicU64::new(0),
             revision: AtomicI64::new(0),
             compacted: AtomicI64::new(0),

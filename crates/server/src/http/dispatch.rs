@@ -114,10 +114,6 @@ impl<B: Backend> Dispatch<B> {
             Method::MemberUpdate => of!(ClusterService.member_update),
             Method::MemberPromote => of!(ClusterService.member_promote),
             Method::HealthCheck => answering(message, |request| async move { health.check(request).await }),
-            Method::Snapshot => {
-                let refusal = MaintenanceService(edge).snapshot();
-                Box::pin(std::future::ready(Err(refusal)))
-            }
             method => {
                 let refusal = Status::internal(format!("synod: {method:?} has not one answer"));
                 Box::pin(std::future::ready(Err(refusal)))

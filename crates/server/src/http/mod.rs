@@ -16,6 +16,7 @@
 mod body;
 mod calls;
 mod connection;
+mod copying;
 mod dispatch;
 mod probes;
 mod serving;

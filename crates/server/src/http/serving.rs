@@ -28,6 +28,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tonic::{Code, Status};
 
 use super::calls::{self, Counted, Method};
+use super::copying::Copying;
 use super::dispatch::{Answered, Dispatch};
 use super::probes;
 use super::streams::{Renewing, Watching};
@@ -52,6 +53,8 @@ pub(super) enum Call<B: Backend> {
     Watching(Box<Watching<B>>),
     /// A stream of renewals of leases.
     Renewing(Box<Renewing>),
+    /// A copy of the store is.
+    Copying(Box<Copying>),
     /// It wants to hear of the server's end.
     Hearing(Counted),
 }
@@ -337,7 +340,9 @@ impl<B: Backend> Talk<B> {
                 renewing.inbound.push(data, ended);
                 self.renew(http, stream);
             }
-            Some(Call::Asked(_) | Call::Hearing(_)) | None => http.release(stream, data.len()),
+            Some(Call::Asked(_) | Call::Copying(_) | Call::Hearing(_)) | None => {
+                http.release(stream, data.len())
+            }
         }
     }
 
@@ -364,6 +369,9 @@ impl<B: Backend> Talk<B> {
         };
         if counted.method() == Method::HealthWatch {
             return self.begin_hearing(http, stream, counted, &message);
+        }
+        if counted.method() == Method::Snapshot {
+            return self.begin_copying(http, stream, counted);
         }
         match self.dispatch.answer(counted.method(), message) {
             Answered::Now(Ok(answer)) => {
@@ -398,6 +406,7 @@ impl<B: Backend> Talk<B> {
             },
             Done::Plain(stream, answer) => answer_plainly(http, stream, answer),
             Done::Output(stream, output, outputs) => self.watch_output(http, stream, output, outputs),
+            Done::Piece(stream, piece, pieces) => self.copied(http, stream, piece, pieces),
             Done::Stopping => self.end_streams(http, &errors::STOPPED.status(), |_| true),
             Done::Leaderless(leaderless) => {
                 if *leaderless.borrow() {

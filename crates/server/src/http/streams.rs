@@ -168,6 +168,7 @@ impl<B: Backend> Talk<B> {
             !may_resume
         });
         for stream in &resumed {
+            self.resume_copying(*stream);
             if let Some(Call::Watching(watching)) = self.calls.get_mut(stream)
                 && let Some(outputs) = watching.stopped.take()
             {
@@ -280,7 +281,7 @@ impl<B: Backend> Talk<B> {
         let requires_leader = |call: &Call<B>| match call {
             Call::Watching(watching) => Some(watching.requires_leader),
             Call::Renewing(renewing) => Some(renewing.requires_leader),
-            Call::Hearing(_) => Some(false),
+            Call::Copying(_) | Call::Hearing(_) => Some(false),
             Call::Asking(_) | Call::Asked(_) => None,
         };
         let ended: Vec<StreamId> = self
@@ -298,10 +299,11 @@ impl<B: Backend> Talk<B> {
         }
     }
 
-    fn end_stream(&mut self, http: &mut Connection, stream: StreamId, status: &Status) {
+    pub(super) fn end_stream(&mut self, http: &mut Connection, stream: StreamId, status: &Status) {
         let counted = match self.calls.remove(&stream) {
             Some(Call::Watching(watching)) => watching.counted,
             Some(Call::Renewing(renewing)) => renewing.counted,
+            Some(Call::Copying(copying)) => copying.counted,
             Some(Call::Hearing(counted) | Call::Asked(counted)) => counted,
             Some(Call::Asking(_)) | None => return,
         };

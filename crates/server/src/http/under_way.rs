@@ -9,8 +9,9 @@ use synod_grpc::StreamId;
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
+use super::copying::Pieces;
 use super::dispatch::Answering;
-use crate::backend::WatchOutput;
+use crate::backend::{BackendError, WatchOutput};
 
 /// A future of its own.
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -23,6 +24,8 @@ pub enum UnderWay {
     Plain(StreamId, Boxed<Response<Bytes>>),
     /// The next output of a stream of watches.
     Output(StreamId, Option<mpsc::UnboundedReceiver<WatchOutput>>),
+    /// The next piece of a copy of the store.
+    Piece(StreamId, Option<Pieces>),
     /// The server's end.
     Stopping(Boxed<()>),
     /// A change of whether there has been no leader for long.
@@ -39,6 +42,8 @@ pub enum Done {
     Plain(StreamId, Response<Bytes>),
     /// An output, none at the end, and where more come from.
     Output(StreamId, Option<WatchOutput>, mpsc::UnboundedReceiver<WatchOutput>),
+    /// A piece of a copy, none at the end, and where more come from.
+    Piece(StreamId, Option<Result<Bytes, BackendError>>, Pieces),
     /// The server stops.
     Stopping,
     /// Whether there has been no leader for long.
@@ -81,6 +86,16 @@ impl Future for UnderWay {
                 };
                 match outputs.take() {
                     Some(outputs) => Done::Output(*stream, output, outputs),
+                    None => return Poll::Pending,
+                }
+            }
+            UnderWay::Piece(stream, pieces) => {
+                let piece = match pieces {
+                    Some(pieces) => ready!(pieces.poll_recv(cx)),
+                    None => None,
+                };
+                match pieces.take() {
+                    Some(pieces) => Done::Piece(*stream, piece, pieces),
                     None => return Poll::Pending,
                 }
             }

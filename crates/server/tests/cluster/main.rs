@@ -1,5 +1,6 @@
 //! A cluster of three members over real sockets and directories, asked by the generated client.
 
+mod backups;
 mod support;
 
 use std::fs;

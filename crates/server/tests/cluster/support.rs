@@ -29,17 +29,22 @@ pub struct Cluster {
 
 impl Cluster {
     pub async fn start(members: usize) -> Cluster {
+        let mut cluster = Cluster::down(members);
+        for member in 0..members {
+            cluster.restart(member).await;
+        }
+        cluster
+    }
+
+    /// One whose members have not been started.
+    pub fn down(members: usize) -> Cluster {
         let directory = TempDir::new().expect("a directory for the members");
         // Bound together, so that they differ; let go again for the members to take.
         let held: Vec<TcpListener> =
             (0..members).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
         let peer_ports = held.iter().map(|port| port.local_addr().expect("it is bound")).collect();
         drop(held);
-        let mut cluster = Cluster { directory, peer_ports, running: (0..members).map(|_| None).collect() };
-        for member in 0..members {
-            cluster.restart(member).await;
-        }
-        cluster
+        Cluster { directory, peer_ports, running: (0..members).map(|_| None).collect() }
     }
 
     /// What member `member` is started with.

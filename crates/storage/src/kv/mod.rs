@@ -27,7 +27,7 @@ mod layer;
 use bytes::Bytes;
 
 #[cfg(feature = "disk")]
-pub use self::fjall::{FjallKv, FjallOptions, FjallViews};
+pub use self::fjall::{FjallKv, FjallOptions, FjallViews, stand_back};
 pub use self::memory::{MemoryKv, MemorySnapshot};
 pub(crate) use self::merge::merged;
 

@@ -66,6 +66,7 @@ use std::{
 
 use bytes::Bytes;
 
+pub use self::priority::stand_back;
 use self::{
     flusher::Flusher,
     generation::{Base, Generation},
@@ -123,13 +124,12 @@ impl FjallViews {
         self.read().clone()
     }
 
-    /// Gives the disk what nothing shows any more, by writing all that is there once more. Reads and writes go on meanwhile, and are
-    /// put first: the thread that calls this stands back for good, so it should be one made for it.
+    /// Gives the disk what nothing shows any more, by writing all that is there once more. Reads and writes go on meanwhile; a thread
+    /// of its own, which stands back ([`stand_back`]), is best for it.
     ///
     /// # Errors
     /// When the engine cannot be read or written.
     pub fn defragment(&self) -> Result<(), KvError> {
-        priority::stand_back();
         let generation = Arc::clone(self.read().base.generation());
         generation.merge()
     }
