@@ -11,6 +11,7 @@ mod cluster;
 mod compare_checkers;
 mod compare_cli;
 mod compare_etcd;
+mod cross_check;
 mod fuzz;
 mod interop;
 mod mermaid;
@@ -36,6 +37,7 @@ enum Command {
         words: Vec<String>,
     },
     CompareEtcd(compare_etcd::CompareEtcd),
+    CrossCheck(cross_check::CrossCheck),
     Fuzz(fuzz::Fuzz),
     Interop(interop::Interop),
     Mermaid(mermaid::Mermaid),
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Command::CompareCheckers(command) => command.run(),
         Command::CompareCli { words } => compare_cli::run(&words),
         Command::CompareEtcd(command) => command.run(),
+        Command::CrossCheck(command) => command.run(),
         Command::Fuzz(command) => command.run(),
         Command::Interop(command) => command.run(),
         Command::Mermaid(command) => command.run(),

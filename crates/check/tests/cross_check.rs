@@ -1,8 +1,11 @@
 //! The fast checker against the definition, on random small histories, and against histories that are right by
 //! construction.
 
+mod cases;
+
 use std::time::Duration;
 
+use cases::cases;
 use proptest::prelude::*;
 use synod_check::generate::{self, Shape};
 use synod_check::history::{Client, History, Operation};
@@ -155,7 +158,7 @@ fn key_value_operation() -> impl Strategy<Value = (Request, Option<Answer>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(20_000), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn register_verdicts_are_those_of_the_definition(history in histories(register_operation(), 4, 9)) {
@@ -189,7 +192,7 @@ proptest! {
 #[test]
 fn generated_histories_with_one_changed_answer_get_the_verdict_of_the_definition() {
     let (mut kept, mut broken) = (0, 0);
-    for seed in 0..20_000 {
+    for seed in 0..u64::from(cases(20_000)) {
         let shape = Shape { seed, clients: 4, operations: 8, lost_per_mille: 200 };
         let history = generate::cas_register(shape, 2);
         let spec = CasRegister { initial: 0 };

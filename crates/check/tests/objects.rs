@@ -1,8 +1,11 @@
 //! The objects besides registers and the etcd-like store: textbook histories that are linearizable and ones that are not,
 //! and random histories against the definition.
 
+mod cases;
+
 use std::time::Duration;
 
+use cases::cases;
 use synod_check::generate::{self, Random, Shape};
 use synod_check::history::{Client, History, Operation};
 use synod_check::linearizability::{brute_force, check};
@@ -253,7 +256,7 @@ fn random_histories_agree<S: Specification>(
     change: impl Fn(&mut Random, &S::Output) -> Option<S::Output>,
 ) {
     let (mut kept, mut broken) = (0, 0);
-    for seed in 0..8_000 {
+    for seed in 0..u64::from(cases(8_000)) {
         let history = generate(Shape { seed, clients: 4, operations: 8, lost_per_mille: 150 });
         let verdict = check(&spec_for(&history), &history);
         assert!(verdict.is_linearizable(), "seed {seed}: correct by construction\n{verdict}");
@@ -294,7 +297,7 @@ fn verdicts_on_random_queues_are_those_of_the_definition() {
     let short = |shape: Shape| generate::queue(Shape { operations: shape.operations.min(40), ..shape });
     random_histories_agree(Queue::for_history, short, change);
     // What the dequeues prove beforehand changes no verdict.
-    for seed in 0..8_000 {
+    for seed in 0..u64::from(cases(8_000)) {
         let history = generate::queue(Shape { seed, clients: 4, operations: 8, lost_per_mille: 150 });
         let index = seed as usize % history.len();
         let mut random = Random::new(seed);

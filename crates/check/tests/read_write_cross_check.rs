@@ -4,9 +4,12 @@
 //! some operations are never answered. Each is judged by every model, by the fast checker and by brute force, and all
 //! verdicts together must fit the lattice.
 
+mod cases;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cases::cases;
 use synod_check::generate::Random;
 use synod_check::history::{Client, History, Operation};
 use synod_check::linearizability::{Effort, brute_force as linearizations};
@@ -135,7 +138,7 @@ fn all_happened(counts: &BTreeMap<Model, [u64; 3]>, at_least: u64) {
 
 #[test]
 fn histories_whose_values_tell_writes_apart_are_judged_as_the_definitions_do() {
-    let counts = compare(1, 60_000, |random| Chaos {
+    let counts = compare(1, cases(60_000).into(), |random| Chaos {
         operations: 3 + random.below(6),
         sessions: 2 + random.below(3),
         keys: 1 + random.below(2),
@@ -148,7 +151,7 @@ fn histories_whose_values_tell_writes_apart_are_judged_as_the_definitions_do() {
 
 #[test]
 fn histories_with_unanswered_operations_are_judged_as_the_definitions_do() {
-    let counts = compare(2, 20_000, |random| Chaos {
+    let counts = compare(2, cases(20_000).into(), |random| Chaos {
         operations: 3 + random.below(5),
         sessions: 2 + random.below(2),
         keys: 1 + random.below(2),
@@ -160,7 +163,7 @@ fn histories_with_unanswered_operations_are_judged_as_the_definitions_do() {
 
 #[test]
 fn histories_that_repeat_values_are_judged_as_the_definitions_do() {
-    let counts = compare(3, 20_000, |random| Chaos {
+    let counts = compare(3, cases(20_000).into(), |random| Chaos {
         operations: 3 + random.below(5),
         sessions: 2 + random.below(2),
         keys: 1 + random.below(2),

@@ -5,6 +5,8 @@ use synod_check::model::{Finding, Model};
 use synod_check::transactions::{Builder, Effort, Header, History, Key, Operation, Status, Value};
 use synod_check::transactions::{brute_force, check_all};
 
+use super::cases::cases;
+
 /// How small the histories are: transactions, keys, and operations of a transaction.
 const TRANSACTIONS_MAX: u64 = 5;
 const KEYS: u64 = 2;
@@ -158,10 +160,10 @@ fn written(history: &History) -> String {
 
 #[test]
 fn lists_agree_with_brute_force() {
-    agree(50_000, true);
+    agree(cases(50_000).into(), true);
 }
 
 #[test]
 fn registers_agree_with_brute_force() {
-    agree(50_000, false);
+    agree(cases(50_000).into(), false);
 }

@@ -125,7 +125,7 @@ fn draw_raft(plan: &Plan, draw: &mut Stream) -> raft::Config {
         retained_entries_max: *draw.pick(&[0, 10, 50, 1_000]),
         retained_bytes_max: *draw.pick(&[1_000, 1 << 20]),
         catch_up_bytes_max: *draw.pick(&[0, 5_000, 1 << 20]),
-        heartbeat_at_rest: (draw.below(2) > 0).then_some(election_least / 4),
+        heartbeat_at_rest: election_least.as_millis().is_multiple_of(2).then_some(election_least / 4),
         ..raft::Config::default()
     }
 }

@@ -241,7 +241,7 @@ fn contested(setting: &mut Setting) {
     let raft = &mut setting.shard.raft;
     (raft.pre_vote, raft.quiesce, raft.lease_drift_ppm) = (false, false, None);
     (raft.election_least, raft.election_most) = (ms(150), ms(300));
-    raft.heartbeat = ms(40);
+    (raft.heartbeat, raft.heartbeat_at_rest) = (ms(40), None);
     raft.suspicion = None;
     raft.append_bytes_max = 1;
     setting.load.think = ms(10);
@@ -262,7 +262,7 @@ fn leased_reads(setting: &mut Setting, drift_ppm: u32) {
     (raft.check_quorum, raft.quiesce) = (true, false);
     raft.lease_drift_ppm = Some(drift_ppm);
     (raft.election_least, raft.election_most) = (ms(600), ms(700));
-    raft.heartbeat = ms(50);
+    (raft.heartbeat, raft.heartbeat_at_rest) = (ms(50), None);
     raft.suspicion = None;
     busy_readers(setting);
 }
