@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, ClientTlsConfig};
 
-use super::innermost;
+use super::{Options, innermost, tls};
 use crate::failure::Failure;
 
 /// An endpoint of the cluster.
@@ -17,6 +17,19 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Those that were given, at least one. Reads the certificates.
+    pub fn all(options: &Options) -> Result<Vec<Self>, Failure> {
+        let tls = tls::read(options)?;
+        let names = options.endpoints.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+        let endpoints: Vec<_> = names
+            .map(|name| Self::parse(name, tls.as_ref(), options.dial_timeout))
+            .collect::<Result<_, _>>()?;
+        if endpoints.is_empty() {
+            return Err(Failure::usage("--endpoints: expected at least one, such as 127.0.0.1:2379"));
+        }
+        Ok(endpoints)
+    }
+
     /// Reads `host:port`, `http://host:port` or `https://host:port`. Without a scheme, TLS is used if there
     /// are certificates; `http` never uses it and `https` always.
     pub fn parse(name: &str, tls: Option<&ClientTlsConfig>, dial_timeout: Duration) -> Result<Self, Failure> {

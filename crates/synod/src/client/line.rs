@@ -37,14 +37,7 @@ pub struct Dialer {
 impl Dialer {
     /// For these endpoints. Reads the certificates, and connects to nobody yet.
     pub fn new(options: &Options) -> Result<Self, Failure> {
-        let tls = tls::read(options)?;
-        let names = options.endpoints.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
-        let endpoints = names
-            .map(|name| Endpoint::parse(name, tls.as_ref(), options.dial_timeout))
-            .collect::<Result<Vec<_>, _>>()?;
-        if endpoints.is_empty() {
-            return Err(Failure::usage("--endpoints: expected at least one, such as 127.0.0.1:2379"));
-        }
+        let endpoints = Endpoint::all(options)?;
         let tls = match endpoints.iter().any(Endpoint::is_tls) {
             true => Some(tls::plain_config(options)?),
             false => None,

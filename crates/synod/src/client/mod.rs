@@ -74,14 +74,7 @@ pub struct Client {
 impl Client {
     /// A client of these endpoints. Reads the certificates, and connects to nobody yet.
     pub fn new(options: &Options) -> Result<Self, Failure> {
-        let tls = tls::read(options)?;
-        let names = options.endpoints.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
-        let endpoints = names
-            .map(|name| Endpoint::parse(name, tls.as_ref(), options.dial_timeout))
-            .collect::<Result<Vec<_>, _>>()?;
-        if endpoints.is_empty() {
-            return Err(Failure::usage("--endpoints: expected at least one, such as 127.0.0.1:2379"));
-        }
+        let endpoints = Endpoint::all(options)?;
         Ok(Self { endpoints, dial_timeout: options.dial_timeout, command_timeout: options.command_timeout })
     }
 
