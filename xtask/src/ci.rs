@@ -60,6 +60,12 @@ const STEPS: &[Step] = &[
         minutes_max: 10,
     },
     Step {
+        name: "small",
+        what: "the program can do without the laboratory",
+        command: &["cargo", "clippy", "--package", "synod", "--no-default-features", "--", "-D", "warnings"],
+        minutes_max: 4,
+    },
+    Step {
         name: "release",
         what: "the program is built as users build it",
         command: &["cargo", "build", "--release", "--package", "synod"],

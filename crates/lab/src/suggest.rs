@@ -10,7 +10,7 @@ pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
     let by_edits = known
         .iter()
         // Of equally near names, the one that goes on as it began.
-        .map(|candidate| (edits(name, candidate), !candidate.starts_with(name), *candidate))
+        .map(|candidate| (strsim::levenshtein(name, candidate), !candidate.starts_with(name), *candidate))
         .min()
         .filter(|(edits, ..)| *edits <= near_enough)
         .map(|(.., candidate)| candidate);
@@ -28,19 +28,4 @@ pub fn unknown<'n>(what: &str, name: &str, known: impl IntoIterator<Item = &'n s
         None if known.is_empty() => format!("no such {what}: {name}; there is none"),
         None => format!("no such {what}: {name}; there is: {}", known.join(", ")),
     }
-}
-
-/// Levenshtein's distance, row by row.
-fn edits(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.chars().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[row.len() - 1]
 }

@@ -273,6 +273,32 @@ proptest! {
 }
 
 #[test]
+fn what_a_compaction_takes_out_is_freed_in_small_parts_and_to_the_last() {
+    const ENTRIES: u64 = 20_000;
+    let payloads: Vec<Bytes> = (0..ENTRIES).map(|n| Bytes::from(n.to_le_bytes().to_vec())).collect();
+    let entry = |(index, payload): (u64, &Bytes)| Entry {
+        term: Term(1),
+        index: Index(index),
+        payload: Payload::Command(payload.clone()),
+    };
+    let mut log = Log::new(SnapshotPoint::default());
+    log.append(&(1..).zip(&payloads).map(entry).collect::<Vec<_>>());
+    let held = || payloads.iter().filter(|payload| !payload.is_unique()).count() as u64;
+    log.compact(Index(ENTRIES - 100));
+    assert_eq!(held(), ENTRIES, "nothing is freed by the compaction itself");
+    let mut rounds = 0;
+    while held() > 100 {
+        let before = held();
+        log.tidy();
+        let freed = before - held();
+        assert!((1..=ENTRIES / 50).contains(&freed), "{freed} of {before} freed at once");
+        rounds += 1;
+    }
+    assert!(rounds < 500, "took {rounds} rounds");
+    assert_eq!(log.first(), Index(ENTRIES - 99));
+}
+
+#[test]
 fn options_that_cannot_work_are_refused_by_name() {
     let default = Config::default;
     let millis = Duration::from_millis;

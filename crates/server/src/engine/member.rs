@@ -226,7 +226,7 @@ impl Member {
         }
         let next = Ticket(log.next_number().0);
 
-        let options = FjallOptions { cache_bytes: config.cache_bytes, ..FjallOptions::default() };
+        let options = FjallOptions { cache_bytes: config.cache_bytes, layer_bytes: layer_bytes(&config) };
         let path = directory.join("store");
         let engine = FjallKv::open(&path, options).map_err(|source| StartError::Engine { path, source })?;
         let views = engine.views();
@@ -503,4 +503,11 @@ fn has_files(directory: &Path) -> bool {
         entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "wal"))
     };
     fs::read_dir(directory).is_ok_and(|mut entries| entries.any(segment))
+}
+
+/// Members fill their layers at the same pace. Layers of different sizes are written at different times, so that there is mostly a majority
+/// that is not writing one.
+fn layer_bytes(config: &MemberConfig) -> u64 {
+    let rank = config.members.iter().filter(|member| member.id < config.member_id).count() as u64;
+    FjallOptions::default().layer_bytes / 5 * (4 + rank % 3)
 }

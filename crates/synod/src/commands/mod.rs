@@ -10,6 +10,7 @@ mod dev;
 mod endpoint;
 mod get;
 mod key_range;
+#[cfg(feature = "lab")]
 mod lab;
 mod lease;
 mod member;
@@ -69,6 +70,7 @@ pub enum Command {
     /// Say whether a history keeps a consistency model, and why not
     Check(check::Arguments),
     /// Hunt for bugs of the database itself, in simulated worlds
+    #[cfg(feature = "lab")]
     Lab(lab::Arguments),
     /// Print the completion script of a shell
     Completions(completions::Arguments),
@@ -96,6 +98,7 @@ pub fn run(command_line: CommandLine) -> Result<Exit, Failure> {
         Command::Endpoint(arguments) => endpoint::run(&context, &arguments),
         Command::Bench(arguments) => bench::run(&context, &arguments),
         Command::Check(arguments) => check::run(&arguments),
+        #[cfg(feature = "lab")]
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),

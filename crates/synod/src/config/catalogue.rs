@@ -69,6 +69,20 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     known.chain(refused::FLAGS.iter().map(|flag| flag.name))
 }
 
+/// Names farther than this many edits are no suggestion.
+const EDITS_MAX: usize = 4;
+
+/// The name that was most likely meant by one that is none: the one that the fewest edits lead to, of equally near ones that which goes
+/// on as it began; or one that contains it.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let near_enough = EDITS_MAX.min(name.chars().count().div_ceil(3));
+    let edits = names().map(|known| (strsim::levenshtein(name, known), !known.starts_with(name), known));
+    match edits.min() {
+        Some((edits, _, known)) if edits <= near_enough => Some(known),
+        _ => names().find(|known| !name.is_empty() && known.contains(name)),
+    }
+}
+
 /// The supported flags by topic, in the order of the help text.
 pub fn groups() -> impl Iterator<Item = (&'static str, &'static [Flag])> {
     [

@@ -13,7 +13,6 @@
 
 use std::path::Path;
 
-use synod_lab::suggest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -78,7 +77,7 @@ fn unknown(key: &str) -> String {
             "[{key}] is of etcd's YAML: write {prefix}cert-file, {prefix}key-file, {prefix}trusted-ca-file"
         );
     }
-    match suggest::nearest(key, catalogue::names()) {
+    match catalogue::nearest(key) {
         Some(near) => format!("{key} is not a setting: did you mean {near}?"),
         None => format!("{key} is not a setting: keys are the names of `synod serve`'s flags"),
     }

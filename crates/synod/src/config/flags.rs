@@ -4,8 +4,6 @@
 //! bare `--client-cert-auth` is true, and a word after it is not its value. The last of two equal flags wins.
 //! Nothing but flags may be given; `--` ends them.
 
-use synod_lab::suggest;
-
 use super::catalogue::{self, Kind, Lookup};
 use super::settings::{ConfigError, Origin, Setting, Settings};
 use crate::go_syntax::parse_switch;
@@ -52,7 +50,7 @@ fn not_a_flag(word: &str) -> ConfigError {
 }
 
 fn unknown(name: &str) -> ConfigError {
-    let hint = suggest::nearest(name, catalogue::names())
+    let hint = catalogue::nearest(name)
         .map_or("`synod serve --help` lists all flags".into(), |near| format!("did you mean --{near}?"));
     ConfigError::general(format!("--{name} is not a flag of etcd or Synod: {hint}"))
 }

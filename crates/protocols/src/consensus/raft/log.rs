@@ -6,19 +6,28 @@
 //! Two queues of tickets stand beside the entries. `pending` are writes that the disk has not confirmed: the durable index rises as
 //! they are. `written` are all writes that hold live entries: what comes before the first of them may be forgotten.
 //! Cutting the log clips both, since a cut entry is not made durable by a late confirmation of its write.
+//!
+//! What a compaction takes out may be tens of thousands of entries, and to free so much memory takes as long as several rounds of
+//! the protocol. So it is put aside, and freed bit by bit ([`Log::tidy`]).
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
 use synod_machine::Ticket;
 
 use super::{Configuration, Entry, Index, Payload, Place, SnapshotPoint, Term};
+
+/// Entries taken out that are freed at once: so many, or a share of what is left, so that a node at rest comes to an end, too.
+const FREED_MIN: usize = 16;
+const FREED_SHARE: usize = 64;
 
 /// The log of one node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Log {
     base: Place,
     entries: VecDeque<Entry>,
+    freed: Freed,
     bytes: usize,
     /// Memberships by the index from which they are in force; the first is that of the base.
     configurations: VecDeque<(Index, Configuration)>,
@@ -36,12 +45,35 @@ struct Held {
     last: Index,
 }
 
+/// Entries that are no longer part of the log, to be freed bit by bit. Two logs are the same whatever lies here.
+#[derive(Debug, Default)]
+struct Freed(VecDeque<Entry>);
+
+impl Clone for Freed {
+    fn clone(&self) -> Self {
+        Freed::default()
+    }
+}
+
+impl PartialEq for Freed {
+    fn eq(&self, _: &Freed) -> bool {
+        true
+    }
+}
+
+impl Eq for Freed {}
+
+impl Hash for Freed {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 impl Log {
     /// A log without entries that begins after `base`.
     pub fn new(base: SnapshotPoint) -> Self {
         Log {
             base: base.place(),
             entries: VecDeque::new(),
+            freed: Freed::default(),
             bytes: 0,
             durable: base.index,
             configurations: VecDeque::from([(base.index, base.configuration)]),
@@ -247,10 +279,14 @@ impl Log {
         let Some(term) = self.term(index) else {
             panic!("expected to compact within the log {:?}..={:?}, found {index}", self.base, self.last());
         };
-        while self.entries.front().is_some_and(|entry| entry.index <= index)
-            && let Some(entry) = self.entries.pop_front()
-        {
-            self.bytes -= entry.bytes();
+        // What stays is bounded, and moved; what goes is not.
+        let stay = self.entries.split_off((index.0 - self.base.index.0) as usize);
+        let mut gone = core::mem::replace(&mut self.entries, stay);
+        self.bytes -= gone.iter().map(Entry::bytes).sum::<usize>();
+        if self.freed.0.is_empty() {
+            self.freed.0 = gone;
+        } else {
+            self.freed.0.append(&mut gone);
         }
         self.base = Place { term, index };
         while self.configurations.get(1).is_some_and(|(from, _)| *from <= index) {
@@ -258,6 +294,15 @@ impl Log {
         }
         self.durable = self.durable.max(index);
         self.written.retain(|held| held.last > index);
+    }
+
+    /// Frees a bounded part of what compactions took out.
+    pub fn tidy(&mut self) {
+        let left = self.freed.0.len();
+        self.freed.0.drain(..left.min(FREED_MIN.max(left / FREED_SHARE)));
+        if left <= FREED_MIN && self.freed.0.capacity() > 0 {
+            self.freed = Freed::default();
+        }
     }
 
     /// Begins anew after `base`. Returns whether later entries stay because the log already went through `base`.

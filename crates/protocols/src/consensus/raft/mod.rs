@@ -481,6 +481,7 @@ impl Machine for Raft {
         }
         // A term that was entered without a message to tell of it is written all the same, before anything else is.
         self.write_ballot(fx);
+        self.log.tidy();
     }
 
     fn inspect(&self, view: &mut View) {
