@@ -7,9 +7,11 @@
 //!
 //! Without `--etcd` it takes Debian's etcd 3.5, from a cache below the target folder, where it is put the first time.
 
+mod check_perf;
 mod debian;
 mod failover;
 mod larger;
+mod log;
 mod million;
 mod process;
 mod rows;
@@ -29,6 +31,8 @@ use table::{Figures, Table};
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long an idle cluster's CPU time is counted.
 const IDLE: Duration = Duration::from_secs(10);
+/// How often a leader goes in a round.
+const FAILOVERS: usize = 3;
 
 /// What is said of a generator that does not report as it should.
 const GENERATOR_JSON: &str = "synod bench did not print its JSON";
@@ -54,6 +58,12 @@ pub struct CompareEtcd {
     /// Measure, instead of all else, a store of 4 GiB in a member that may take 512 MiB of memory; takes minutes
     #[arg(long)]
     larger: bool,
+    /// Measure, instead of all else, what `etcdctl check perf` finds at these loads; takes a minute each
+    #[arg(long, value_name = "LOAD", value_delimiter = ',', num_args = 0.., default_missing_values = check_perf::LOADS, value_parser = check_perf::LOADS)]
+    check_perf: Vec<String>,
+    /// Measure everything, the rows of --larger and --check-perf too; takes most of an hour a round
+    #[arg(long, conflicts_with_all = ["larger", "check_perf", "only"])]
+    whole: bool,
     /// Print a Markdown table, as in docs/performance.md
     #[arg(long)]
     markdown: bool,
@@ -72,34 +82,63 @@ impl CompareEtcd {
         };
         let etcd = Program::find(ServerKind::Etcd, Some(etcd))?;
         let mut table = Table::default();
+        let servers = [(ServerKind::Synod, &synod), (ServerKind::Etcd, &etcd)];
+        let loads =
+            if self.whole { check_perf::LOADS.map(str::to_owned).to_vec() } else { self.check_perf.clone() };
         for round in 1..=self.rounds {
-            if self.larger {
-                for (server, program) in [(ServerKind::Synod, &synod), (ServerKind::Etcd, &etcd)] {
-                    eprintln!("round {round} of {}: more data than memory, {server:?}", self.rounds);
+            let say = |what: &str| eprintln!("round {round} of {}: {what}", self.rounds);
+            if !self.larger && self.check_perf.is_empty() {
+                self.usual(servers, synod.path(), &mut table, &say)?;
+            }
+            for load in &loads {
+                for (server, program) in servers {
+                    say(&format!("etcdctl check perf --load {load}, {server:?}"));
+                    check_perf::measure(server, program, load, &mut table)?;
+                }
+            }
+            if self.larger || self.whole {
+                for (server, program) in servers {
+                    say(&format!("more data than memory, {server:?}"));
                     larger::measure(server, program, synod.path(), &mut table)?;
-                }
-                continue;
-            }
-            for members in [3, 1] {
-                for (server, program) in [(ServerKind::Synod, &synod), (ServerKind::Etcd, &etcd)] {
-                    eprintln!("round {round} of {}: {members} x {server:?}", self.rounds);
-                    self.measure(server, program, synod.path(), members, &mut table)?;
-                }
-            }
-            if self.wants(&rows::million().name) {
-                for (server, program) in [(ServerKind::Synod, &synod), (ServerKind::Etcd, &etcd)] {
-                    eprintln!("round {round} of {}: a million keys, {server:?}", self.rounds);
-                    let directory = tempfile::tempdir()?;
-                    let mut cluster =
-                        Cluster::new(program.clone(), directory.path(), Place::on_loopback(1)?)?;
-                    cluster.start_all()?;
-                    million::measure(server, synod.path(), &mut cluster, &mut table)?;
                 }
             }
         }
         println!("synod {}", version(synod.path()));
         println!("etcd  {}", version(etcd.path()));
         print!("{}", if self.markdown { table.markdown() } else { table.text() });
+        if !self.whole {
+            eprintln!("rows of their own: --check-perf, --larger; all of them: --whole");
+        }
+        Ok(())
+    }
+
+    /// The rows that are measured in minutes.
+    fn usual(
+        &self,
+        servers: [(ServerKind, &Program); 2],
+        generator: &Path,
+        table: &mut Table,
+        say: &dyn Fn(&str),
+    ) -> anyhow::Result<()> {
+        if log::BATCHES.iter().any(|batch| self.wants(&rows::log(batch).name)) {
+            say("the log beside a raw file");
+            log::measure(table)?;
+        }
+        for members in [3, 1] {
+            for (server, program) in servers {
+                say(&format!("{members} x {server:?}"));
+                self.measure(server, program, generator, members, table)?;
+            }
+        }
+        if self.wants(&rows::million().name) {
+            for (server, program) in servers {
+                say(&format!("a million keys, {server:?}"));
+                let directory = tempfile::tempdir()?;
+                let mut cluster = Cluster::new(program.clone(), directory.path(), Place::on_loopback(1)?)?;
+                cluster.start_all()?;
+                million::measure(server, generator, &mut cluster, table)?;
+            }
+        }
         Ok(())
     }
 
@@ -148,8 +187,10 @@ impl CompareEtcd {
             table.add(&memory, server, Figures { resident, ..Figures::default() });
         }
         for (row, signal) in failovers.drain(..) {
-            let gap = failover::longest_gap(&mut cluster, signal)?;
-            table.add(&row, server, Figures { seconds: Some(gap.as_secs_f64()), ..Figures::default() });
+            for _ in 0..FAILOVERS {
+                let gap = failover::longest_gap(&mut cluster, signal)?;
+                table.add(&row, server, Figures { seconds: Some(gap.as_secs_f64()), ..Figures::default() });
+            }
         }
         Ok(())
     }

@@ -36,6 +36,8 @@ pub struct Target {
     pub grown: Option<f64>,
     /// At most so many bytes on disk.
     pub disk: Option<f64>,
+    /// At most so many checks that fail.
+    pub failed: Option<f64>,
 }
 
 /// A row that `synod bench` measures.
@@ -118,6 +120,18 @@ pub fn larger() -> Row {
     Row { name: "4 GB in 512 MB n1".to_owned(), target }
 }
 
+/// What `etcdctl check perf` finds: it is to find nothing wrong.
+pub fn check_perf(load: &str) -> Row {
+    let target = Target { failed: Some(0.0), ..Target::default() };
+    Row { name: format!("etcdctl check perf {load} n3"), target }
+}
+
+/// Synced appends to the log, in batches of so many records, beside a raw file.
+pub fn log(batch: &str) -> Row {
+    let target = Target { rate: Some(0.9), ..Target::default() };
+    Row { name: format!("log, {batch} a sync; raw file"), target }
+}
+
 /// One of them is asked for, with how many there are behind it.
 pub fn million_look() -> Row {
     timed("million: limit 1 n1", 0.001)
@@ -153,6 +167,7 @@ const NO_TARGET: Target = Target {
     resident: None,
     grown: None,
     disk: None,
+    failed: None,
 };
 
 /// All of them; the keys are written before they are read.

@@ -30,6 +30,8 @@ pub struct Figures {
     pub grown: Option<f64>,
     /// What the data directory takes of the disk, in bytes.
     pub disk: Option<f64>,
+    /// Checks that failed.
+    pub failed: Option<f64>,
     /// Answers in all.
     pub answers: f64,
 }
@@ -144,6 +146,14 @@ const COLUMNS: &[Column] = &[
         more_is_better: false,
         show: megabytes,
     },
+    Column {
+        name: "failed",
+        figure: |figures| figures.failed,
+        target: |row| row.target.failed,
+        is_ratio: false,
+        more_is_better: false,
+        show: |checks| format!("{checks:.0}"),
+    },
 ];
 
 fn megabytes(bytes: f64) -> String {
@@ -170,14 +180,14 @@ impl Table {
         }
     }
 
-    /// For a terminal.
+    /// For a terminal of 80 columns.
     pub fn text(&self) -> String {
-        let mut out = format!(
-            "{:<24} {:<12} {:>9} {:>9} {:>18}  target\n",
-            "row", "figure", "synod", "etcd", "ratio (spread)"
-        );
+        let mut out = format!("{:<14} {:>9} {:>9} {:>18}  target\n", "", "synod", "etcd", "ratio (spread)");
         for [row, figure, synod, etcd, ratio, target] in self.cells() {
-            let line = format!("{row:<24} {figure:<12} {synod:>9} {etcd:>9} {ratio:>18}  {target}");
+            if !row.is_empty() {
+                let _ = writeln!(out, "{row}");
+            }
+            let line = format!("  {figure:<12} {synod:>9} {etcd:>9} {ratio:>18}  {target}");
             let _ = writeln!(out, "{}", line.trim_end());
         }
         out
