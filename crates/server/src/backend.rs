@@ -23,9 +23,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
+use synod_storage::kv::Reader;
 use synod_storage::mvcc::{
-    LeaseId, Operation, Outcome, RangeRequest, RangeResponse, Revision, StoreError, TxnRequest, TxnResponse,
+    LeaseId, Operation, Outcome, RangeCursor, RangePiece, RangeRequest, RangeResponse, RangeTotal, Revision,
+    StoreError, TxnRequest, TxnResponse, View,
 };
 use tokio::sync::mpsc;
 
@@ -67,6 +70,12 @@ pub trait Backend: Send + Sync + 'static {
         request: RangeRequest,
         consistency: Consistency,
     ) -> impl Future<Output = Result<Read<RangeResponse>, BackendError>> + Send;
+
+    /// The store at one moment, for a range that is read piece by piece.
+    fn frozen(
+        &self,
+        consistency: Consistency,
+    ) -> impl Future<Output = Result<Box<dyn Frozen>, BackendError>> + Send;
 
     /// Evaluates a transaction that only reads; it needs no entry in the log.
     fn read_txn(
@@ -141,6 +150,48 @@ pub trait Backend: Send + Sync + 'static {
     /// Alarms that are raised.
     fn alarms(&self) -> Vec<Alarm> {
         Vec::new()
+    }
+}
+
+/// The store at one moment. It holds on to what it shows, so it should not be kept for ever.
+pub trait Frozen: Send + Sync {
+    /// Its newest revision.
+    fn revision(&self) -> Revision;
+
+    /// As [`View::range_total`].
+    ///
+    /// # Errors
+    /// As [`View::range_total`].
+    fn range_total(&self, request: &RangeRequest) -> Result<RangeTotal, StoreError>;
+
+    /// As [`View::range_piece`].
+    ///
+    /// # Errors
+    /// As [`View::range_piece`].
+    fn range_piece(
+        &self,
+        request: &RangeRequest,
+        cursor: &RangeCursor,
+        bytes_max: usize,
+    ) -> Result<RangePiece, StoreError>;
+}
+
+impl<S: Reader + Send + Sync> Frozen for Arc<View<S>> {
+    fn revision(&self) -> Revision {
+        View::revision(self)
+    }
+
+    fn range_total(&self, request: &RangeRequest) -> Result<RangeTotal, StoreError> {
+        View::range_total(self, request)
+    }
+
+    fn range_piece(
+        &self,
+        request: &RangeRequest,
+        cursor: &RangeCursor,
+        bytes_max: usize,
+    ) -> Result<RangePiece, StoreError> {
+        View::range_piece(self, request, cursor, bytes_max)
     }
 }
 

@@ -100,6 +100,20 @@ impl Connection {
         bytes as usize
     }
 
+    /// Begins a message of so many bytes, which come with [`Connection::message_part`], all of them before anything else of the stream.
+    pub fn begin_message(&mut self, id: StreamId, bytes: u32) {
+        let mut prefix = [0; PREFIX_BYTES];
+        prefix[1..].copy_from_slice(&bytes.to_be_bytes());
+        self.message_part(id, Bytes::copy_from_slice(&prefix));
+    }
+
+    /// Sends the next bytes of a message that has begun.
+    pub fn message_part(&mut self, id: StreamId, part: Bytes) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.queue(part);
+        self.wait_for_turn(id);
+    }
+
     /// Ends an answer to a call. Without a head before, it is the whole answer.
     pub fn finish(&mut self, id: StreamId, code: u32, text: &str) {
         let Some(stream) = self.streams.get_mut(&id) else { return };

@@ -32,15 +32,35 @@ impl RangeAnswer {
     /// Writes the message.
     pub fn encode(&self, out: &mut BytesMut) {
         let RangeResponse { kvs, more, count } = &self.response;
-        if let Some(header) = &self.header {
-            put_message(out, length_tag(1), header);
-        }
-        for kv in kvs {
-            put_key_value(out, length_tag(2), kv);
-        }
-        put_number(out, 3, i64::from(*more));
-        put_number(out, 4, *count);
+        range_begin(self.header.as_ref(), out);
+        range_keys(kvs, out);
+        range_end(*more, *count, out);
     }
+}
+
+/// Writes what stands before the keys of an answer to a read.
+pub fn range_begin(header: Option<&pb::ResponseHeader>, out: &mut BytesMut) {
+    if let Some(header) = header {
+        put_message(out, length_tag(1), header);
+    }
+}
+
+/// Writes some of its keys.
+pub fn range_keys(kvs: &[KeyValue], out: &mut BytesMut) {
+    for kv in kvs {
+        put_key_value(out, length_tag(2), kv);
+    }
+}
+
+/// What [`range_keys`] comes to.
+pub fn range_keys_bytes(kvs: &[KeyValue]) -> usize {
+    kvs.iter().map(|kv| field_bytes(key_value_bytes(kv))).sum()
+}
+
+/// Writes what stands behind the keys.
+pub fn range_end(more: bool, count: i64, out: &mut BytesMut) {
+    put_number(out, 3, i64::from(more));
+    put_number(out, 4, count);
 }
 
 /// The field of events of a watch's answer, the version before only if asked for.
@@ -163,7 +183,10 @@ mod tests {
             let response = RangeResponse { kvs, more, count };
             let mut written = BytesMut::new();
             RangeAnswer { header, response: response.clone() }.encode(&mut written);
-            prop_assert_eq!(&written[..], convert::range_response(header, response).encode_to_vec());
+            prop_assert_eq!(&written[..], convert::range_response(header, response.clone()).encode_to_vec());
+            let mut keys = BytesMut::new();
+            range_keys(&response.kvs, &mut keys);
+            prop_assert_eq!(range_keys_bytes(&response.kvs), keys.len());
         }
 
         #[test]

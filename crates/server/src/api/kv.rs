@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use synod_storage::mvcc::{Operation, Outcome, check_operation};
 use tonic::Status;
 
 use super::edge::{Edge, mismatch};
 use super::encode::RangeAnswer;
+use super::pieces::{self, Large};
 use super::{check, convert, errors};
 use crate::backend::{Applied, Backend};
 use crate::proto::etcdserverpb as pb;
@@ -22,15 +24,26 @@ impl<B: Backend> KvService<B> {
     /// # Errors
     /// As [`check`] and the backend refuse; so it is with all that follow.
     pub async fn range(&self, request: pb::RangeRequest) -> Result<RangeAnswer, Status> {
-        check::range(&request)?;
-        if !request.serializable && self.0.backend.position().is_learner {
-            return Err(errors::LEARNER.status());
-        }
-        self.0.metrics.ranges.inc();
+        self.check_range(&request)?;
         let consistency = convert::consistency(request.serializable);
         let read = self.0.backend.range(convert::range_request(request), consistency).await?;
         let (header, response) = self.0.read(read);
         Ok(RangeAnswer { header, response })
+    }
+
+    /// Reads keys, as many as there are.
+    pub async fn range_at_large(&self, request: pb::RangeRequest) -> Result<Large, Status> {
+        let consistency = convert::consistency(request.serializable);
+        let asked = convert::range_request(request.clone());
+        if !asked.comes_in_pieces() {
+            let mut out = BytesMut::new();
+            self.range(request).await?.encode(&mut out);
+            return Ok(Large::Whole(out.freeze()));
+        }
+        self.check_range(&request)?;
+        let view = self.0.backend.frozen(consistency).await?;
+        let header = self.0.header(view.revision());
+        pieces::range(view, header, asked).await
     }
 
     /// Writes a key.
@@ -75,6 +88,15 @@ impl<B: Backend> KvService<B> {
         let applied = self.0.backend.propose(operation).await?;
         let Applied { revision, outcome: Outcome::Txn(response) } = applied else { return Err(mismatch()) };
         Ok(convert::txn_response(self.0.header(revision), response))
+    }
+
+    fn check_range(&self, request: &pb::RangeRequest) -> Result<(), Status> {
+        check::range(request)?;
+        if !request.serializable && self.0.backend.position().is_learner {
+            return Err(errors::LEARNER.status());
+        }
+        self.0.metrics.ranges.inc();
+        Ok(())
     }
 
     /// Forgets history.

@@ -15,6 +15,7 @@ mod kv;
 mod lease;
 pub mod limits;
 mod maintenance;
+pub mod pieces;
 pub mod watch;
 
 pub use cluster::ClusterService;

@@ -17,8 +17,8 @@ use super::clients::Served;
 use super::member::MemberBackend;
 use super::watches;
 use crate::backend::{
-    Applied, Backend, BackendError, Consistency, HashKv, Identity, LeaseTimeToLive, Member, Position, Read,
-    Status, WatchStream,
+    Applied, Backend, BackendError, Consistency, Frozen, HashKv, Identity, LeaseTimeToLive, Member, Position,
+    Read, Status, WatchStream,
 };
 use crate::metrics::Metrics;
 
@@ -50,24 +50,27 @@ impl MemberBackend {
 
     /// Reads: from the published view at once, or when the core says that it has come far enough.
     async fn read(&self, query: Query, consistency: Consistency) -> Result<(Revision, Answer), BackendError> {
-        let query = match consistency {
-            Consistency::Serializable => query,
-            Consistency::Linearizable => {
-                let command = Command::Read { query, consistency: Freshness::Linearizable };
-                match self.ask(command).await {
-                    Some(Served::Read(query)) => query,
-                    Some(Served::Reply(Reply::Refused(refusal))) => {
-                        self.shared.metrics.read_indexes_failed.inc();
-                        return Err(refused(refusal));
-                    }
-                    Some(Served::Reply(_)) => return Err(unexpected("an answer to a read")),
-                    None => return Err(BackendError::Stopped),
-                }
-            }
-        };
+        let query = self.leave_to_read(query, consistency).await?;
         let view = self.shared.view()?;
         let (revision, answer) = query::answer(&view, &query);
         Ok((revision, answer?))
+    }
+
+    /// Gives the query back when the published view is as fresh as is wanted.
+    async fn leave_to_read(&self, query: Query, consistency: Consistency) -> Result<Query, BackendError> {
+        if consistency == Consistency::Serializable {
+            return Ok(query);
+        }
+        let command = Command::Read { query, consistency: Freshness::Linearizable };
+        match self.ask(command).await {
+            Some(Served::Read(query)) => Ok(query),
+            Some(Served::Reply(Reply::Refused(refusal))) => {
+                self.shared.metrics.read_indexes_failed.inc();
+                Err(refused(refusal))
+            }
+            Some(Served::Reply(_)) => Err(unexpected("an answer to a read")),
+            None => Err(BackendError::Stopped),
+        }
     }
 
     async fn ask_lease(&self, command: Command) -> Result<Option<synod_database::LeaseTime>, BackendError> {
@@ -137,6 +140,11 @@ impl Backend for MemberBackend {
             (revision, Answer::Range(response)) => Ok(Read { revision, response }),
             _ => Err(unexpected("another answer than a range")),
         }
+    }
+
+    async fn frozen(&self, consistency: Consistency) -> Result<Box<dyn Frozen>, BackendError> {
+        self.leave_to_read(Query::Revision, consistency).await?;
+        Ok(Box::new(self.shared.view()?))
     }
 
     async fn read_txn(

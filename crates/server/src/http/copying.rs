@@ -3,17 +3,14 @@
 use bytes::Bytes;
 use prost::Message as _;
 use synod_grpc::{Connection, StreamId};
-use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::calls::Counted;
 use super::serving::{Call, Talk, end};
 use super::under_way::UnderWay;
+use crate::api::pieces::Pieces;
 use crate::backend::{Backend, BackendError};
 use crate::proto::etcdserverpb as pb;
-
-/// Where pieces come from.
-pub type Pieces = mpsc::Receiver<Result<Bytes, BackendError>>;
 
 /// A copy on its way.
 pub struct Copying {

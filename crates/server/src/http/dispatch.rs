@@ -13,6 +13,7 @@ use tonic::Status;
 
 use super::calls::{Calls, Learner, Method, ROWS};
 use crate::api::encode::RangeAnswer;
+use crate::api::pieces::Large;
 use crate::api::{
     ClusterService, Edge, HealthService, KvService, LeaseService, MaintenanceService, errors, requires_leader,
 };
@@ -25,12 +26,17 @@ const KEYS_AT_ONCE_MAX: i64 = 1_000;
 /// An answer under way.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
+/// A large answer under way.
+pub type AnsweringAtLarge = Pin<Box<dyn Future<Output = Result<Large, Status>> + Send>>;
+
 /// The answer to a call of one message.
 pub enum Answered {
     /// It took no waiting: a read of what this member has, or a request that cannot be understood.
     Now(Result<RangeAnswer, Status>),
     /// It is under way.
     Later(Answering),
+    /// It is under way, and may be too large to be there as a whole.
+    Large(AnsweringAtLarge),
 }
 
 /// All services of one edge.
@@ -156,21 +162,21 @@ fn range<B: Backend>(edge: Arc<Edge<B>>, message: &Bytes) -> Answered {
             return Answered::Now(answer);
         }
     }
+    if is_large {
+        return Answered::Large(Box::pin(async move {
+            match tokio::spawn(async move { KvService(edge).range_at_large(request).await }).await {
+                Ok(answer) => answer,
+                Err(failed) => Err(Status::internal(format!("synod: the read failed: {failed}"))),
+            }
+        }));
+    }
     let reading = async move {
         let answer = KvService(edge).range(request).await?;
         let mut out = BytesMut::new();
         answer.encode(&mut out);
         Ok(out.freeze())
     };
-    if !is_large {
-        return Answered::Later(Box::pin(reading));
-    }
-    Answered::Later(Box::pin(async move {
-        match tokio::spawn(reading).await {
-            Ok(answer) => answer,
-            Err(failed) => Err(Status::internal(format!("synod: the read failed: {failed}"))),
-        }
-    }))
+    Answered::Later(Box::pin(reading))
 }
 
 /// Whether a read may take long enough for others to notice.

@@ -18,6 +18,7 @@ mod calls;
 mod connection;
 mod copying;
 mod dispatch;
+mod giving;
 mod probes;
 mod serving;
 mod sniff;

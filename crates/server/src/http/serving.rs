@@ -30,9 +30,11 @@ use tonic::{Code, Status};
 use super::calls::{self, Counted, Method};
 use super::copying::Copying;
 use super::dispatch::{Answered, Dispatch};
+use super::giving::Giving;
 use super::probes;
 use super::streams::{Renewing, Watching};
 use super::under_way::{Done, UnderWay};
+use crate::api::pieces::Large;
 use crate::api::watch::Encoded;
 use crate::api::{errors, requires_leader};
 use crate::backend::Backend;
@@ -55,6 +57,8 @@ pub(super) enum Call<B: Backend> {
     Renewing(Box<Renewing>),
     /// A copy of the store is.
     Copying(Box<Copying>),
+    /// A large answer is.
+    Giving(Box<Giving>),
     /// It wants to hear of the server's end.
     Hearing(Counted),
 }
@@ -89,7 +93,7 @@ pub(super) struct Talk<B: Backend> {
     pub dispatch: Arc<Dispatch<B>>,
     pub calls: BTreeMap<StreamId, Call<B>>,
     pub under_way: FuturesUnordered<UnderWay>,
-    /// Streams of watches whose clients do not take what is there.
+    /// Streams whose clients do not take what is there.
     pub slow: Vec<StreamId>,
     pub encoded: Encoded,
     /// Kept for its room.
@@ -340,7 +344,7 @@ impl<B: Backend> Talk<B> {
                 renewing.inbound.push(data, ended);
                 self.renew(http, stream);
             }
-            Some(Call::Asked(_) | Call::Copying(_) | Call::Hearing(_)) | None => {
+            Some(Call::Asked(_) | Call::Copying(_) | Call::Giving(_) | Call::Hearing(_)) | None => {
                 http.release(stream, data.len())
             }
         }
@@ -384,6 +388,10 @@ impl<B: Backend> Talk<B> {
                 self.under_way.push(UnderWay::Answer(stream, answering));
                 self.calls.insert(stream, Call::Asked(counted));
             }
+            Answered::Large(answering) => {
+                self.under_way.push(UnderWay::Large(stream, answering));
+                self.calls.insert(stream, Call::Asked(counted));
+            }
         }
     }
 
@@ -391,22 +399,30 @@ impl<B: Backend> Talk<B> {
         match done {
             Done::Answer(stream, answer) => match self.calls.remove(&stream) {
                 Some(Call::Asked(counted)) => match answer {
-                    Ok(message) => {
-                        http.begin_answer(stream);
-                        let bytes = http.shared_message(stream, &[], &message);
-                        http.finish(stream, 0, "");
-                        self.metrics().sent_bytes.inc_by(bytes as u64);
-                        counted.end(Code::Ok);
-                    }
+                    Ok(message) => self.answer_whole(http, stream, counted, &message),
                     Err(status) => end(http, stream, counted, &status),
                 },
                 Some(Call::Renewing(renewing)) => self.renewed(http, stream, renewing, answer),
                 // It was reset.
                 _ => {}
             },
+            Done::Large(stream, answer) => {
+                // Without the call it was reset.
+                let Some(Call::Asked(counted)) = self.calls.remove(&stream) else { return };
+                match answer {
+                    Ok(Large::Whole(message)) => self.answer_whole(http, stream, counted, &message),
+                    Ok(Large::InPieces { bytes, pieces }) => {
+                        self.begin_giving(http, stream, counted, bytes, pieces);
+                    }
+                    Err(status) => end(http, stream, counted, &status),
+                }
+            }
             Done::Plain(stream, answer) => answer_plainly(http, stream, answer),
             Done::Output(stream, output, outputs) => self.watch_output(http, stream, output, outputs),
-            Done::Piece(stream, piece, pieces) => self.copied(http, stream, piece, pieces),
+            Done::Piece(stream, piece, pieces) => match self.calls.get(&stream) {
+                Some(Call::Giving(_)) => self.given(http, stream, piece, pieces),
+                _ => self.copied(http, stream, piece, pieces),
+            },
             Done::Stopping => self.end_streams(http, &errors::STOPPED.status(), |_| true),
             Done::Leaderless(leaderless) => {
                 if *leaderless.borrow() {
@@ -416,6 +432,14 @@ impl<B: Backend> Talk<B> {
             }
             Done::LookForQuiet => self.look_for_quiet(),
         }
+    }
+
+    fn answer_whole(&mut self, http: &mut Connection, stream: StreamId, counted: Counted, message: &Bytes) {
+        http.begin_answer(stream);
+        let bytes = http.shared_message(stream, &[], message);
+        http.finish(stream, 0, "");
+        self.metrics().sent_bytes.inc_by(bytes as u64);
+        counted.end(Code::Ok);
     }
 
     /// Looks for watches that were told nothing of late, after a while: up to a tenth longer than asked, so that streams that

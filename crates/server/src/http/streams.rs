@@ -169,6 +169,7 @@ impl<B: Backend> Talk<B> {
         });
         for stream in &resumed {
             self.resume_copying(*stream);
+            self.resume_giving(*stream);
             if let Some(Call::Watching(watching)) = self.calls.get_mut(stream)
                 && let Some(outputs) = watching.stopped.take()
             {
@@ -282,7 +283,7 @@ impl<B: Backend> Talk<B> {
             Call::Watching(watching) => Some(watching.requires_leader),
             Call::Renewing(renewing) => Some(renewing.requires_leader),
             Call::Copying(_) | Call::Hearing(_) => Some(false),
-            Call::Asking(_) | Call::Asked(_) => None,
+            Call::Asking(_) | Call::Asked(_) | Call::Giving(_) => None,
         };
         let ended: Vec<StreamId> = self
             .calls
@@ -304,6 +305,7 @@ impl<B: Backend> Talk<B> {
             Some(Call::Watching(watching)) => watching.counted,
             Some(Call::Renewing(renewing)) => renewing.counted,
             Some(Call::Copying(copying)) => copying.counted,
+            Some(Call::Giving(giving)) => giving.counted,
             Some(Call::Hearing(counted) | Call::Asked(counted)) => counted,
             Some(Call::Asking(_)) | None => return,
         };

@@ -9,8 +9,8 @@ use synod_grpc::StreamId;
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
-use super::copying::Pieces;
-use super::dispatch::Answering;
+use super::dispatch::{Answering, AnsweringAtLarge};
+use crate::api::pieces::{Large, Pieces};
 use crate::backend::{BackendError, WatchOutput};
 
 /// A future of its own.
@@ -20,11 +20,13 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub enum UnderWay {
     /// The answer to a call, or to one message of a stream of renewals.
     Answer(StreamId, Answering),
+    /// The answer to a call, which may come in pieces.
+    Large(StreamId, AnsweringAtLarge),
     /// The answer to a request that is no call.
     Plain(StreamId, Boxed<Response<Bytes>>),
     /// The next output of a stream of watches.
     Output(StreamId, Option<mpsc::UnboundedReceiver<WatchOutput>>),
-    /// The next piece of a copy of the store.
+    /// The next piece of a large answer, or of a copy of the store.
     Piece(StreamId, Option<Pieces>),
     /// The server's end.
     Stopping(Boxed<()>),
@@ -38,11 +40,13 @@ pub enum UnderWay {
 pub enum Done {
     /// An answer.
     Answer(StreamId, Result<Bytes, Status>),
+    /// An answer that may come in pieces.
+    Large(StreamId, Result<Large, Status>),
     /// An answer to a request that is no call.
     Plain(StreamId, Response<Bytes>),
     /// An output, none at the end, and where more come from.
     Output(StreamId, Option<WatchOutput>, mpsc::UnboundedReceiver<WatchOutput>),
-    /// A piece of a copy, none at the end, and where more come from.
+    /// A piece, none at the end, and where more come from.
     Piece(StreamId, Option<Result<Bytes, BackendError>>, Pieces),
     /// The server stops.
     Stopping,
@@ -78,6 +82,7 @@ impl Future for UnderWay {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Done> {
         Poll::Ready(match &mut *self {
             UnderWay::Answer(stream, answering) => Done::Answer(*stream, ready!(answering.as_mut().poll(cx))),
+            UnderWay::Large(stream, answering) => Done::Large(*stream, ready!(answering.as_mut().poll(cx))),
             UnderWay::Plain(stream, answering) => Done::Plain(*stream, ready!(answering.as_mut().poll(cx))),
             UnderWay::Output(stream, outputs) => {
                 let output = match outputs {

@@ -7,6 +7,7 @@ mod support;
 mod decode;
 mod hostile;
 mod kv;
+mod large;
 mod lease;
 mod member;
 mod probes;

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use synod_server::http::{Listener, Options, serve};
 use synod_server::metrics::Metrics;
 use synod_storage::kv::{MemoryKv, MemorySnapshot};
 use synod_storage::mvcc::{
-    Event, EventKind, Events, HistoryLimits, LeaseId, Operation, RangeRequest, RangeResponse, Revision,
-    Store, StoreError, TxnRequest, TxnResponse, View,
+    Event, EventKind, Events, HistoryLimits, LeaseId, Operation, RangeCursor, RangePiece, RangeRequest,
+    RangeResponse, RangeTotal, Revision, Store, StoreError, TxnRequest, TxnResponse, View,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -27,6 +28,8 @@ pub struct Memory {
     store: Arc<Mutex<Store<MemoryKv>>>,
     changed: watch::Sender<Revision>,
     pub state: Mutex<State>,
+    /// Pieces of ranges that were read.
+    pub pieces: Arc<AtomicUsize>,
 }
 
 /// What a test may set.
@@ -46,7 +49,12 @@ impl Memory {
         let store = Store::open(MemoryKv::new()).expect("an empty engine opens");
         let state = State { leader: Some(IDENTITY.member_id), ..State::default() };
         let changed = watch::Sender::new(store.revision());
-        Arc::new(Memory { store: Arc::new(Mutex::new(store)), changed, state: Mutex::new(state) })
+        Arc::new(Memory {
+            store: Arc::new(Mutex::new(store)),
+            changed,
+            state: Mutex::new(state),
+            pieces: Arc::default(),
+        })
     }
 
     pub fn set(&self, change: impl FnOnce(&mut State)) {
@@ -105,6 +113,11 @@ impl Backend for Memory {
     ) -> Result<Read<RangeResponse>, BackendError> {
         let view = self.fresh(consistency).await?;
         Ok(Read { revision: view.revision(), response: view.range(&request)? })
+    }
+
+    async fn frozen(&self, consistency: Consistency) -> Result<Box<dyn Frozen>, BackendError> {
+        let view = Arc::new(self.fresh(consistency).await?);
+        Ok(Box::new(Counted { view, pieces: Arc::clone(&self.pieces) }))
     }
 
     async fn read_txn(
@@ -186,6 +199,32 @@ impl Backend for Memory {
 
     fn alarms(&self) -> Vec<Alarm> {
         self.state.lock().unwrap().alarms.clone()
+    }
+}
+
+/// A view that counts the pieces that are read of it.
+struct Counted {
+    view: Arc<View<MemorySnapshot>>,
+    pieces: Arc<AtomicUsize>,
+}
+
+impl Frozen for Counted {
+    fn revision(&self) -> Revision {
+        self.view.revision()
+    }
+
+    fn range_total(&self, request: &RangeRequest) -> Result<RangeTotal, StoreError> {
+        self.view.range_total(request)
+    }
+
+    fn range_piece(
+        &self,
+        request: &RangeRequest,
+        cursor: &RangeCursor,
+        bytes_max: usize,
+    ) -> Result<RangePiece, StoreError> {
+        self.pieces.fetch_add(1, Ordering::Relaxed);
+        self.view.range_piece(request, cursor, bytes_max)
     }
 }
 
