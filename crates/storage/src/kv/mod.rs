@@ -206,6 +206,11 @@ pub trait Reader {
         direction: Direction,
     ) -> impl Iterator<Item = Result<Entry, KvError>>;
 
+    /// A forward scan that is not expected to come again: engines leave nothing of it to others.
+    fn pass(&self, space: Space, span: Span) -> impl Iterator<Item = Result<Entry, KvError>> {
+        self.scan(space, span, Direction::Forward)
+    }
+
     /// Counts the keys of `span`. Engines that can do this without reading values override it.
     fn count(&self, space: Space, span: Span) -> Result<u64, KvError> {
         let mut count = 0;

@@ -14,7 +14,12 @@ use std::{
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, compaction::Leveled};
 
-use super::{Direction, Entry, FjallOptions, KvError, Space, Span, layer::Layer, priority};
+use super::{
+    Direction, Entry, FjallOptions, KvError, Space, Span,
+    layer::Layer,
+    pages::{PagedScan, Pages},
+    priority,
+};
 
 /// The one keyspace. Its keys are the spaces' with the space's number before them.
 const CONTENT: &str = "content";
@@ -131,12 +136,17 @@ pub struct Base {
     // Dropped before the generation, which may be the last to hold its files.
     snapshot: fjall::Snapshot,
     generation: Arc<Generation>,
+    pages: Arc<Pages>,
 }
 
 impl Base {
     /// What the generation holds now.
     pub fn of(generation: &Arc<Generation>) -> Arc<Self> {
-        Arc::new(Self { snapshot: generation.database().snapshot(), generation: Arc::clone(generation) })
+        Arc::new(Self {
+            snapshot: generation.database().snapshot(),
+            generation: Arc::clone(generation),
+            pages: Arc::default(),
+        })
     }
 
     pub fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, KvError> {
@@ -155,6 +165,16 @@ impl Base {
         };
         let value = self.snapshot.get(self.generation.content(), key).map_err(engine("reading", space))?;
         Ok(value.map(Bytes::from))
+    }
+
+    /// A scan forward that leaves what it read to the next ones, and takes what others left.
+    pub fn paged(
+        self: &Arc<Self>,
+        space: Space,
+        span: Span,
+    ) -> impl Iterator<Item = Result<Entry, KvError>> + use<> {
+        let base = Arc::clone(self);
+        PagedScan::new(Arc::clone(&self.pages), span, move |span| base.scan(space, &span, Direction::Forward))
     }
 
     pub fn scan(

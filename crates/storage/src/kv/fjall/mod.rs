@@ -44,7 +44,7 @@
 //! Tables and versions carry checksums. What is damaged is refused, at opening or when it is read; nothing else is shown in its place.
 //!
 //! # Memory
-//! Two layers, or up to [`LAYERS_MAX`] when the disk is slow (then the writer waits); one block cache. A value read is a slice of its
+//! Two layers, or up to [`LAYERS_MAX`] when the disk is slow (then the writer waits); one block cache; what lists have read (`pages.rs`). A value read is a slice of its
 //! block, and a value written a slice of what it came in: whoever keeps it keeps that.
 //!
 //! # Why fjall
@@ -55,6 +55,7 @@
 
 mod flusher;
 mod generation;
+mod pages;
 mod pointer;
 mod priority;
 
@@ -360,7 +361,24 @@ impl FjallSnapshot {
         span: Span,
         direction: Direction,
     ) -> impl Iterator<Item = Result<Entry, KvError>> + use<> {
-        let base = self.base.scan(space, &span, direction);
+        let is_listed = space == Space::Current && direction == Direction::Forward;
+        let paged = is_listed.then(|| self.base.paged(space, span.clone()));
+        let unpaged = (!is_listed).then(|| self.base.scan(space, &span, direction));
+        let base = paged.into_iter().flatten().chain(unpaged.into_iter().flatten());
+        self.with_layers(base, space, span, direction)
+    }
+
+    /// What the layers make of the base's entries.
+    fn with_layers<I>(
+        &self,
+        base: I,
+        space: Space,
+        span: Span,
+        direction: Direction,
+    ) -> impl Iterator<Item = Result<Entry, KvError>> + use<I>
+    where
+        I: Iterator<Item = Result<Entry, KvError>>,
+    {
         let changes = |layer: &Layer| layer.changes(space, span.clone(), direction);
         let flushing = self.flushing.as_ref().map(changes).into_iter().flatten();
         let recent = changes(&self.recent);
@@ -387,6 +405,11 @@ impl Reader for FjallSnapshot {
         direction: Direction,
     ) -> impl Iterator<Item = Result<Entry, KvError>> {
         self.entries(space, span, direction)
+    }
+
+    fn pass(&self, space: Space, span: Span) -> impl Iterator<Item = Result<Entry, KvError>> {
+        let base = self.base.scan(space, &span, Direction::Forward);
+        self.with_layers(base, space, span, Direction::Forward)
     }
 }
 
