@@ -40,7 +40,7 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> LogOptions {
-        LogOptions { segment_bytes: 32 << 20, spares_max: 2, background: true, log_id: None }
+        LogOptions { segment_bytes: 32 << 20, spares_max: 1, background: true, log_id: None }
     }
 }
 
