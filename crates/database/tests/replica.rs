@@ -19,7 +19,8 @@ const STREAM: RequestId = RequestId(u64::MAX);
 
 fn replica(me: NodeId, engine: MemoryKv) -> Replica<MemoryKv> {
     let bootstrap = raft::Configuration { voters: [A, B].into(), ..Default::default() };
-    let config = ReplicaConfig { chunk_bytes: 64, ..ReplicaConfig::new(me, GROUP, bootstrap) };
+    let defaults = ReplicaConfig::new(me, GROUP, bootstrap);
+    let config = ReplicaConfig { chunk_bytes: 64, marked_keys_min: 2, ..defaults };
     Replica::open(config, engine).unwrap()
 }
 
@@ -278,4 +279,72 @@ fn a_sweep_does_not_run_ahead_of_what_is_durable() {
     assert!(persisted >= CHANGES / 10, "it waited for the engine only {persisted} times in {CHANGES} steps");
     let pending = replica.into_engine().batches_pending() as u64;
     assert!(pending < CHANGES / 10, "{pending} steps could be lost at once");
+}
+
+#[test]
+fn a_watch_is_told_of_many_deletions_when_they_are_carried_out() {
+    const KEYS: u8 = 50;
+    let bootstrap = raft::Configuration { voters: [A].into(), ..Default::default() };
+    let defaults = ReplicaConfig::new(A, GROUP, bootstrap);
+    let config = ReplicaConfig { compact_step_changes: 7, marked_keys_min: 3, ..defaults };
+    let mut replica = Replica::open(config, MemoryKv::new()).unwrap();
+    let watch = |replica: &mut Replica<MemoryKv>, stream, control| {
+        work(replica, Job::Watch { group: GROUP, stream: RequestId(stream), control })
+    };
+    let key = |number: u8| Bytes::from(vec![b'k', number]);
+    let entry = |index: u64, operation| {
+        let change = Change::Store(operation);
+        let envelope = Envelope { origin: NodeId(0), boot: 1, sequence: index, floor: 0, change };
+        Entry { term: Term(1), index: Index(index), payload: Payload::Command(envelope.encode()) }
+    };
+    let put = |key| Operation::Put(PutRequest { key, ..PutRequest::default() });
+    let filled: Vec<Entry> = (0..KEYS).map(|number| entry(number as u64 + 1, put(key(number)))).collect();
+    apply(&mut replica, &filled);
+    for (stream, range, prev_kv) in [
+        (1, KeyRange::prefix("k"), true),
+        (2, KeyRange::key(key(7)), false),
+        (3, KeyRange::key("other"), false),
+    ] {
+        let create = WatchCreate { id: 1, range, prev_kv, ..WatchCreate::default() };
+        watch(&mut replica, stream, WatchControl::Create(create));
+    }
+    let next = KEYS as u64 + 1;
+    let all = DeleteRequest { range: KeyRange::prefix("k"), prev_kv: false };
+    let after = [
+        entry(next, Operation::Delete(all)),
+        entry(next + 1, put(key(7))),
+        entry(next + 2, put("other".into())),
+    ];
+    let out = apply(&mut replica, &after);
+    let told = |out: &Output<Node>| -> Vec<(u64, Vec<(Revision, Bytes, bool)>)> {
+        let events = |reply: &Reply| match reply {
+            Reply::Watch(WatchOutput::Events { events, .. }) => Some(
+                events
+                    .iter()
+                    .map(|event| (event.kv.mod_revision, event.kv.key.clone(), event.prev_kv.is_some()))
+                    .collect(),
+            ),
+            _ => None,
+        };
+        out.replies.iter().filter_map(|(id, reply)| Some((id.0, events(reply)?))).collect()
+    };
+    let (deleted, put_again) = (KEYS as Revision + 2, KEYS as Revision + 3);
+    assert_eq!(told(&out), [(3, vec![(put_again + 1, "other".into(), false)])], "others do not wait");
+    assert_eq!(replica.watches_behind(), 2);
+    watch(&mut replica, 2, WatchControl::Progress(None));
+    let out = idle(&mut replica);
+    let mut expected: Vec<_> = (0..KEYS).map(|number| (deleted, key(number), true)).collect();
+    expected.push((put_again, key(7), false));
+    let one = vec![(deleted, key(7), false), (put_again, key(7), false)];
+    let mut found = told(&out);
+    found.sort_unstable();
+    assert_eq!(found, [(1, expected), (2, one)]);
+    let of_one: Vec<&Reply> =
+        out.replies.iter().filter(|(stream, _)| stream.0 == 2).map(|(_, reply)| reply).collect();
+    let is_told = matches!(
+        of_one[..],
+        [Reply::Watch(WatchOutput::Events { .. }), Reply::Watch(WatchOutput::Progress { .. })]
+    );
+    assert!(is_told, "progress comes behind its events: {of_one:?}");
+    assert_eq!(replica.watches_behind(), 0);
 }

@@ -20,6 +20,8 @@ struct Past {
     /// The events of revision `index + 2`.
     revisions: Vec<Vec<Event>>,
     compacted: Revision,
+    /// Deletions of ranges that cannot be told yet.
+    untold: BTreeMap<Revision, KeyRange>,
     /// Looks taken.
     reads: Cell<u32>,
 }
@@ -71,6 +73,8 @@ impl History for Past {
         assert!(from >= self.compacted, "the hub asks for what is compacted");
         self.reads.set(self.reads.get() + 1);
         let next = (from.max(1) + PAGE_REVISIONS).min(self.revision() + 1);
+        let mut untold = self.untold.range(from..).filter(|(_, deleted)| deleted.meets(range));
+        let next = untold.next().map_or(next, |(revision, _)| next.min(*revision));
         let create = WatchCreate { range: range.clone(), ..WatchCreate::default() };
         Ok((self.wanted(&create, from, next - 1), next))
     }
@@ -118,6 +122,13 @@ enum Step {
         changes: Vec<(usize, bool)>,
         times: usize,
     },
+    /// The keys from one to another are deleted, which is told later.
+    DeleteLater {
+        from: usize,
+        to: usize,
+    },
+    /// The oldest such deletion can be told.
+    CarryOut,
     Take {
         stream: u64,
     },
@@ -160,6 +171,8 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => stream.clone().prop_map(|stream| Step::Progress { stream }),
         6 => changes.clone().prop_map(|changes| Step::Publish { changes, times: 1 }),
         1 => changes.prop_map(|changes| Step::Publish { changes, times: 300 }),
+        1 => (0..KEYS.len(), 1..=KEYS.len()).prop_map(|(from, to)| Step::DeleteLater { from, to }),
+        2 => Just(Step::CarryOut),
         3 => stream.clone().prop_map(|stream| Step::Take { stream }),
         3 => (0..70usize).prop_map(|outputs| Step::CatchUp { outputs }),
         1 => (0..30i64).prop_map(|kept| Step::Compact { kept }),
@@ -196,6 +209,19 @@ impl World {
                     self.hub.publish(revision, events, &mut self.out);
                 }
             }
+            Step::DeleteLater { from, to } => {
+                let keys: Vec<(usize, bool)> = (from..to).map(|key| (key, false)).collect();
+                if let Some(after) = keys.last().map(|(last, _)| last + 1) {
+                    let end = KEYS
+                        .get(after)
+                        .map_or(Bytes::from_static(b"\0"), |key| Bytes::from_static(key.as_bytes()));
+                    let deleted = KeyRange { key: KEYS[from].into(), end };
+                    let revision = self.past.change(&keys);
+                    self.hub.publish_later(revision, &deleted);
+                    self.past.untold.insert(revision, deleted);
+                }
+            }
+            Step::CarryOut => drop(self.past.untold.pop_first()),
             Step::Take { stream } => {
                 if let Some(client) = self.clients.get_mut(&stream) {
                     self.hub.taken(RequestId(stream), std::mem::take(&mut client.untaken));
@@ -280,6 +306,7 @@ impl World {
     /// All clients take what there is, until nothing more comes: then nothing may be missing.
     fn settle(&mut self) {
         let streams: Vec<u64> = self.clients.keys().copied().collect();
+        self.past.untold.clear();
         loop {
             streams.iter().for_each(|stream| self.step(Step::Take { stream: *stream }));
             if !self.hub.wants_history() {

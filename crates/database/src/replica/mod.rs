@@ -17,7 +17,8 @@ use synod_machine::{NodeId, Output, RequestId};
 use synod_protocols::consensus::raft::{self, Index, Payload, SnapshotPoint};
 use synod_storage::kv::Kv;
 use synod_storage::mvcc::{
-    Event, Events, Installer, LeaseId, Operation, Outcome, Revision, Store, StoreError, Sweep, View,
+    Event, Events, Installer, KeyRange, LeaseId, MARKED_KEYS_MIN, Operation, Outcome, Revision, Store,
+    StoreError, Sweep, View,
 };
 
 use crate::proposal::{Change, Envelope};
@@ -49,6 +50,9 @@ pub struct ReplicaConfig {
     pub persist_bytes: usize,
     /// Compacted changes cleared away at once when nothing else is to be done.
     pub compact_step_changes: usize,
+    /// Deletions of so many keys are cleared away likewise. All replicas of a group have the same number for ever; tests have a small one.
+    #[doc(hidden)]
+    pub marked_keys_min: u64,
     /// Bytes in a snapshot's piece.
     pub chunk_bytes: usize,
     /// The group's members at its very beginning.
@@ -67,6 +71,7 @@ impl ReplicaConfig {
             persist_entries: 10_000,
             persist_bytes: 8 << 20,
             compact_step_changes: 1_000,
+            marked_keys_min: MARKED_KEYS_MIN,
             chunk_bytes: 1 << 20,
             bootstrap,
             flaws: Flaws::default(),
@@ -93,6 +98,19 @@ pub struct Replica<K: Kv> {
     sweep_steps: u32,
 }
 
+/// What watches are told of a revision.
+enum Told {
+    Events(Vec<Event>),
+    /// The keys that were deleted in this range, from history.
+    Later(KeyRange),
+}
+
+impl Told {
+    fn is_empty(&self) -> bool {
+        matches!(self, Told::Events(events) if events.is_empty())
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Unpersisted {
     entries: u64,
@@ -105,7 +123,8 @@ impl<K: Kv> Replica<K> {
     /// # Errors
     /// When the engine cannot be read, or holds what this version did not write.
     pub fn open(config: ReplicaConfig, engine: K) -> Result<Self, StoreError> {
-        let store = Store::open(engine)?;
+        let mut store = Store::open(engine)?;
+        store.mark_from(config.marked_keys_min);
         let mut replica = Replica {
             point: SnapshotPoint { configuration: config.bootstrap.clone(), ..SnapshotPoint::default() },
             config,
@@ -225,9 +244,12 @@ impl<K: Kv> Replica<K> {
             tell(outputs, out);
         }
         if self.compacting && self.persisting.is_none() {
+            let was_marked = self.store.is_marked();
             let sweep = expect_engine(self.store.compact_step(self.config.compact_step_changes));
             self.compacting = sweep == Sweep::Unfinished;
             self.sweep_steps += 1;
+            // Watches may have waited for what a mark deleted.
+            more |= was_marked && self.hub.wants_history();
             if self.sweep_steps >= SWEEP_STEPS_MAX {
                 self.begin_persist(out);
             }
@@ -249,13 +271,38 @@ impl<K: Kv> Replica<K> {
     // ---- applying ----
 
     fn apply(&mut self, boot: u64, entries: Vec<raft::Entry>, out: &mut Output<Node>) {
+        let (applied, again) = (self.point.index, self.config.flaws.apply_again_after_restart);
+        let mut entries = entries.into_iter().filter(|entry| entry.index > applied || again);
+        let mut next = entries.next();
+        loop {
+            if self.store.is_marked() && next.as_ref().is_some_and(is_compaction) {
+                self.tell_what_is_owed(out);
+            }
+            next = self.apply_batch(boot, next, &mut entries, out);
+            if next.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Applies entries as one batch. Stops before a compaction that may take from watches what they are still to be told, and gives that
+    /// entry back, to begin the next batch with.
+    fn apply_batch(
+        &mut self,
+        boot: u64,
+        first: Option<raft::Entry>,
+        entries: &mut impl Iterator<Item = raft::Entry>,
+        out: &mut Output<Node>,
+    ) -> Option<raft::Entry> {
+        let mut stopped = None;
         let mut applied = Applied::default();
-        let mut revisions: Vec<(Revision, Vec<Event>)> = Vec::new();
+        let mut revisions: Vec<(Revision, Told)> = Vec::new();
         let mut replies = Vec::new();
         let watched = self.hub.watches() > 0;
-        for entry in entries {
-            if entry.index <= self.point.index && !self.config.flaws.apply_again_after_restart {
-                continue;
+        for (number, entry) in first.into_iter().chain(entries).enumerate() {
+            if number > 0 && watched && self.store.is_marked() && is_compaction(&entry) {
+                stopped = Some(entry);
+                break;
             }
             self.unpersisted.entries += 1;
             (self.point.index, self.point.term) = (entry.index, entry.term);
@@ -270,15 +317,11 @@ impl<K: Kv> Replica<K> {
                     if !self.sessions.admit(&envelope) {
                         continue;
                     }
-                    let mut events = Vec::new();
-                    let reply = self.change(
-                        entry.index,
-                        envelope.change,
-                        &mut applied,
-                        watched.then_some(&mut events),
-                    );
-                    if !events.is_empty() {
-                        revisions.push((self.store.revision(), events));
+                    let mut told = Told::Events(Vec::new());
+                    let reply =
+                        self.change(entry.index, envelope.change, &mut applied, watched.then_some(&mut told));
+                    if !told.is_empty() {
+                        revisions.push((self.store.revision(), told));
                     }
                     if (envelope.origin, envelope.boot) == (self.config.me, boot) {
                         applied.sequences.push(envelope.sequence);
@@ -294,8 +337,11 @@ impl<K: Kv> Replica<K> {
             out.reply(id, reply);
         }
         let mut outputs = HubOutput::new();
-        for (revision, events) in &revisions {
-            self.hub.publish(*revision, events, &mut outputs);
+        for (revision, told) in &revisions {
+            match told {
+                Told::Events(events) => self.hub.publish(*revision, events, &mut outputs),
+                Told::Later(range) => self.hub.publish_later(*revision, range),
+            }
         }
         tell(outputs, out);
         out.done(Done::Applied { group: self.config.group, applied });
@@ -305,6 +351,21 @@ impl<K: Kv> Replica<K> {
         if due && self.persisting.is_none() {
             self.begin_persist(out);
         }
+        stopped
+    }
+
+    /// Carries out deletions that watches wait for.
+    fn tell_what_is_owed(&mut self, out: &mut Output<Node>) {
+        if !self.hub.owes() {
+            return;
+        }
+        while self.store.is_marked() {
+            expect_engine(self.store.compact_step(self.config.compact_step_changes));
+        }
+        let view = self.store.view();
+        let mut outputs = HubOutput::new();
+        while self.hub.catch_up(&view, CATCH_UP_OUTPUTS_MAX, &mut outputs) {}
+        tell(outputs, out);
     }
 
     /// Asks the engine to make durable what it was given, while the replica goes on.
@@ -320,7 +381,7 @@ impl<K: Kv> Replica<K> {
         index: Index,
         change: Change,
         applied: &mut Applied,
-        events: Option<&mut Vec<Event>>,
+        told: Option<&mut Told>,
     ) -> Reply {
         match change {
             Change::Publish(attributes) => {
@@ -329,7 +390,7 @@ impl<K: Kv> Replica<K> {
                 Reply::Completed
             }
             Change::Store(operation) => {
-                let collect = if events.is_some() { Events::Collect } else { Events::Skip };
+                let collect = if told.is_some() { Events::Collect } else { Events::Skip };
                 let index = match self.config.flaws.apply_again_after_restart {
                     true => index.0.max(self.store.applied_index() + 1),
                     false => index.0,
@@ -343,8 +404,9 @@ impl<K: Kv> Replica<K> {
                     (Operation::Compact { .. }, Ok(_)) => self.compacting = true,
                     _ => {}
                 }
-                if let Some(events) = events {
-                    *events = done.events;
+                self.compacting |= done.later.is_some();
+                if let Some(told) = told {
+                    *told = done.later.map_or(Told::Events(done.events), Told::Later);
                 }
                 Reply::Applied { revision: done.revision, outcome: done.outcome }
             }
@@ -405,6 +467,12 @@ impl<K: Kv> Replica<K> {
         let leases = self.store.view().leases()?;
         Ok(leases.into_iter().map(|(id, ttl)| (id, seconds(ttl))).collect())
     }
+}
+
+fn is_compaction(entry: &raft::Entry) -> bool {
+    let Payload::Command(bytes) = &entry.payload else { return false };
+    let envelope = Envelope::decode(bytes.clone());
+    matches!(envelope, Some(Envelope { change: Change::Store(Operation::Compact { .. }), .. }))
 }
 
 fn seconds(ttl: i64) -> Duration {

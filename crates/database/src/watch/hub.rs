@@ -17,7 +17,7 @@ pub trait History {
     /// The oldest revision that can be read.
     fn compacted(&self) -> Revision;
     /// A bounded page of the events in `range` from revision `from` on, whole revisions only, and the first revision that was
-    /// not looked at, which is beyond `from`.
+    /// not looked at. If that is `from`, it cannot be told yet what happened there.
     fn events(
         &self,
         range: &KeyRange,
@@ -79,6 +79,8 @@ struct Watch {
     no_put: bool,
     no_delete: bool,
     prev_kv: bool,
+    /// It is behind because of what could not be told at once, not of its client.
+    is_owed: bool,
 }
 
 impl Hub {
@@ -168,21 +170,51 @@ impl Hub {
         }
     }
 
-    /// Reads history for watches that are behind and whose clients have room. Returns whether there is more to do.
+    /// The keys of a range were deleted in one new revision, and history tells which later: watches that this concerns wait for it.
+    pub fn publish_later(&mut self, revision: Revision, deleted: &KeyRange) {
+        let concerned = |range: &KeyRange| range.meets(deleted);
+        let keys = self.keys.iter().filter(|(key, _)| deleted.contains(key)).map(|(_, members)| members);
+        let ranges = self
+            .ranges
+            .iter()
+            .filter(|((key, end), _)| concerned(&KeyRange { key: key.clone(), end: end.clone() }))
+            .map(|(_, members)| members);
+        for key in keys.chain(ranges).flatten().copied().collect::<Vec<_>>() {
+            let state = self.streams.get_mut(&key.0);
+            let Some(watch) = state.and_then(|state| state.watches.get_mut(&key.1)) else { continue };
+            if revision >= watch.next && !watch.no_delete {
+                (watch.next, watch.is_owed) = (revision, true);
+                self.unindex(key);
+                self.behind.insert(key);
+            }
+        }
+    }
+
+    /// Whether some watch waits for what [`Hub::publish_later`] put off, and its client has room.
+    pub fn owes(&self) -> bool {
+        let is_owed = |(stream, id): &WatchKey| {
+            let watch = self.streams.get(stream).and_then(|state| state.watches.get(id));
+            watch.is_some_and(|watch| watch.is_owed) && self.has_room(*stream)
+        };
+        self.behind.iter().any(is_owed)
+    }
+
+    /// Reads history for watches that are behind and whose clients have room. Returns whether there is more to do now.
     pub fn catch_up(&mut self, history: &impl History, outputs_max: usize, out: &mut HubOutput) -> bool {
         let mut outputs = 0;
         let behind: Vec<WatchKey> = self.behind.iter().copied().collect();
         for key in behind {
-            while self.behind.contains(&key) && self.has_room(key.0) {
+            let mut comes_further = true;
+            while comes_further && self.behind.contains(&key) && self.has_room(key.0) {
                 if outputs >= outputs_max {
                     return true;
                 }
                 outputs += 1;
-                self.catch_up_one(key, history, out);
+                comes_further = self.catch_up_one(key, history, out);
             }
             self.answer_progress(key.0, history.revision(), out);
         }
-        self.wants_history()
+        false
     }
 
     /// Another store stands behind the hub, which was told of everything up to `seen`: what lies between is read from its history.
@@ -233,7 +265,7 @@ impl Hub {
             .entry(stream)
             .or_default()
             .watches
-            .insert(id, Watch { range, next, no_put, no_delete, prev_kv });
+            .insert(id, Watch { range, next, no_put, no_delete, prev_kv, is_owed: false });
         out.push((stream, WatchOutput::Created { id, revision }));
         if next > revision {
             self.index((stream, id));
@@ -242,17 +274,20 @@ impl Hub {
         }
     }
 
-    fn catch_up_one(&mut self, key: WatchKey, history: &impl History, out: &mut HubOutput) {
+    /// Whether it came further.
+    fn catch_up_one(&mut self, key: WatchKey, history: &impl History, out: &mut HubOutput) -> bool {
         let (stream, id) = key;
         let revision = history.revision();
-        let Some(watch) = self.streams.get(&stream).and_then(|state| state.watches.get(&id)) else {
+        let state = self.streams.get_mut(&stream);
+        let Some(watch) = state.and_then(|state| state.watches.get_mut(&id)) else {
             self.behind.remove(&key);
-            return;
+            return true;
         };
         if watch.next > revision {
+            watch.is_owed = false;
             self.behind.remove(&key);
             self.index(key);
-            return;
+            return true;
         }
         let read = if watch.next < history.compacted() {
             Err(StoreError::Compacted { requested: watch.next, compacted: history.compacted() })
@@ -268,18 +303,20 @@ impl Hub {
                 };
                 self.remove(key);
                 out.push((stream, WatchOutput::Canceled { id, revision, reason }));
-                return;
+                return true;
             }
         };
         events.retain(|event| watch.wants(event));
-        let Some(state) = self.streams.get_mut(&stream) else { return };
-        let Some(watch) = state.watches.get_mut(&id) else { return };
-        assert!(next > watch.next, "history must advance: from {} to {next}", watch.next);
+        let Some(state) = self.streams.get_mut(&stream) else { return false };
+        let Some(watch) = state.watches.get_mut(&id) else { return false };
+        assert!(next >= watch.next, "history must not go back: from {} to {next}", watch.next);
+        let comes_further = next > watch.next;
         watch.next = next;
         if !events.is_empty() {
             state.untaken += 1;
             out.push((stream, WatchOutput::Events { id, revision, events: events.into() }));
         }
+        comes_further
     }
 
     fn answer_progress(&mut self, stream: RequestId, revision: Revision, out: &mut HubOutput) {

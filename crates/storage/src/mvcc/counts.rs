@@ -20,7 +20,10 @@
 //! # Left out
 //! A tree of counts, which would make the steps a logarithm. Counts at old revisions: they are walked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use bytes::Bytes;
 
@@ -87,12 +90,61 @@ impl Counts {
         Ok(())
     }
 
+    /// At least as many keys as a span has.
+    pub fn at_most(&self, span: &Span) -> u64 {
+        self.meeting(span).map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    /// Takes over that all keys of a span go, which the overlay still shows. Gives how many that are.
+    pub fn empty<K: Reader>(&mut self, overlay: &mut Overlay<K>, span: &Span) -> Result<u64, StoreError> {
+        let mut emptied = 0;
+        let mut fences =
+            self.meeting(span).map(|(fence, _)| fence.clone()).collect::<Vec<_>>().into_iter().peekable();
+        while let Some(fence) = fences.next() {
+            let Some(count) = self.blocks.get_mut(&fence) else { continue };
+            let is_last = fences.peek().is_none();
+            let gone = if fence >= span.start && (!is_last || span.end.is_none()) {
+                *count
+            } else {
+                let end = fences.peek().cloned().or_else(|| span.end.clone());
+                walk(&overlay.shown(), Span { start: fence.clone().max(span.start.clone()), end })? as u32
+            };
+            *count = count.saturating_sub(gone);
+            emptied += u64::from(gone);
+            overlay.put(Space::Count, marked(&fence), encode(*count));
+        }
+        Ok(emptied)
+    }
+
+    /// Joins blocks that begin in a span and have become small.
+    pub fn tidy<K>(&mut self, overlay: &mut Overlay<K>, span: &Span) {
+        let small = |count: u32| (count as usize) < self.block_keys_max / 8;
+        let begins_within = |fence: &Bytes| !fence.is_empty() && span.contains(fence);
+        let fences: Vec<Bytes> = self
+            .meeting(span)
+            .filter(|(fence, count)| small(**count) && begins_within(fence))
+            .map(|(fence, _)| fence.clone())
+            .collect();
+        for fence in fences {
+            self.join(overlay, &fence);
+        }
+    }
+
+    /// The blocks that may have keys of a span.
+    fn meeting(&self, span: &Span) -> impl Iterator<Item = (&Bytes, &u32)> {
+        let first = self.blocks.range::<Bytes, _>(..=&span.start).next_back();
+        let after = self.blocks.range::<Bytes, _>((Bound::Excluded(&span.start), Bound::Unbounded));
+        first
+            .into_iter()
+            .chain(after.take_while(|(fence, _)| span.end.as_ref().is_none_or(|end| *fence < end)))
+    }
+
     /// Walks a block, and cuts it into halves of full ones.
     fn cut<K: Reader>(&mut self, overlay: &mut Overlay<K>, fence: &Bytes) -> Result<(), StoreError> {
         let next = self.blocks.range(after(fence)..).next().map(|(fence, _)| fence.clone());
         let span = Span { start: fence.clone(), end: next };
         let mut blocks = vec![(fence.clone(), 0)];
-        for entry in overlay.scan(Space::Current, span, Direction::Forward) {
+        for entry in overlay.shown().scan(Space::Current, span, Direction::Forward) {
             let (key, _) = entry?;
             match blocks.last_mut() {
                 Some((_, count)) if (*count as usize) < self.block_keys_max / 2 => *count += 1,

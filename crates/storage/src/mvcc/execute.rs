@@ -19,6 +19,8 @@ use super::{
     KeyValue, LeaseId, PutRequest, PutResponse, RequestOp, ResponseOp, Revision, StoreError, TxnRequest,
     TxnResponse,
     check::check_key,
+    compaction::carry_out,
+    marks::Marked,
     overlay::Overlay,
     range::{Window, range},
     record::{
@@ -65,10 +67,10 @@ impl<'a, K: Reader> Execution<'a, K> {
 
     pub fn put(&mut self, request: &PutRequest) -> Result<PutResponse, StoreError> {
         check_key(&request.key)?;
-        let replaced = self.overlay.newest(&request.key)?;
+        let replaced = self.newest(&request.key)?;
         let previous = replaced.clone().map(Version::decode_current).transpose();
         let previous = previous.map_err(damaged(Space::Current))?;
-        check_put(self.overlay, request, previous.as_ref())?;
+        check_put(&self.overlay.shown(), request, previous.as_ref())?;
         let value = match &previous {
             Some(previous) if request.ignore_value => previous.value.clone(),
             _ => request.value.clone(),
@@ -127,8 +129,8 @@ impl<'a, K: Reader> Execution<'a, K> {
         if self.overlay.get(Space::Lease, &lease_key(id))?.is_none() {
             return Err(StoreError::LeaseNotFound(id));
         }
-        for key in attached_keys(self.overlay, id)? {
-            if let Some(value) = self.overlay.newest(&key)? {
+        for key in attached_keys(&self.overlay.shown(), id)? {
+            if let Some(value) = self.newest(&key)? {
                 self.delete_key(key, value, false)?;
             }
         }
@@ -138,8 +140,8 @@ impl<'a, K: Reader> Execution<'a, K> {
 
     pub fn txn(&mut self, request: &TxnRequest) -> Result<TxnResponse, StoreError> {
         let mut path = VecDeque::new();
-        choose_path(self.overlay, request, &mut path)?;
-        check_path_puts(self.overlay, request, &mut path.iter())?;
+        choose_path(&self.overlay.shown(), request, &mut path)?;
+        check_path_puts(&self.overlay.shown(), request, &mut path.iter())?;
         check_path_ranges(self.before, request, &mut path.iter())?;
         self.run_path(request, &mut path)
     }
@@ -157,7 +159,7 @@ impl<'a, K: Reader> Execution<'a, K> {
                     // What changed here is counted when all of it has.
                     let is_counted = self.came_and_went.is_empty();
                     let window = Window { newest: self.revision(), is_counted, ..self.before };
-                    let response = range(self.overlay, window, request)?;
+                    let response = range(&self.overlay.shown(), window, request)?;
                     ResponseOp::Range { revision: self.revision(), response }
                 }
                 RequestOp::Put(request) => {
@@ -209,14 +211,24 @@ impl<'a, K: Reader> Execution<'a, K> {
     }
 
     /// The keys of a range, and their newest versions as they stand in `Current`.
-    fn live_versions(&self, keys: &KeyRange) -> Result<Vec<Entry>, StoreError> {
+    fn live_versions(&mut self, keys: &KeyRange) -> Result<Vec<Entry>, StoreError> {
         if keys.is_single() {
-            let value = self.overlay.newest(&keys.key)?;
+            let value = self.newest(&keys.key)?;
             return Ok(value.map(|value| (keys.key.clone(), value)).into_iter().collect());
         }
         // They may be slices of tables' blocks, and keep those: neighbours in a range are neighbours there, so little is kept in vain.
-        let entries = self.overlay.scan(Space::Current, keys.span(), Direction::Forward);
+        let shown = self.overlay.shown();
+        let entries = shown.scan(Space::Current, keys.span(), Direction::Forward);
         Ok(entries.collect::<Result<_, _>>()?)
+    }
+
+    /// The newest version of `key`, as it stands in `Current`. What a mark deleted is carried out, and not there then.
+    fn newest(&mut self, key: &Bytes) -> Result<Option<Bytes>, StoreError> {
+        let Some(value) = self.overlay.newest(key)? else { return Ok(None) };
+        let deletion = self.overlay.marks.deletion(key, &value).map_err(damaged(Space::Current))?;
+        let Some(deletion) = deletion else { return Ok(Some(value)) };
+        carry_out(self.overlay, self.before.compacted, key, value, deletion)?;
+        Ok(None)
     }
 
     fn next_position(&mut self) -> Position {
@@ -239,7 +251,7 @@ impl<'a, K: Reader> Execution<'a, K> {
 
 /// A transaction without writes, on any reader.
 pub(super) fn read_only_txn<R: Reader>(
-    reader: &R,
+    reader: &Marked<'_, R>,
     window: Window,
     request: &TxnRequest,
 ) -> Result<TxnResponse, StoreError> {
@@ -250,7 +262,7 @@ pub(super) fn read_only_txn<R: Reader>(
 }
 
 fn read_path<R: Reader>(
-    reader: &R,
+    reader: &Marked<'_, R>,
     window: Window,
     request: &TxnRequest,
     path: &mut VecDeque<bool>,

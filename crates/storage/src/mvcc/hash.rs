@@ -43,7 +43,7 @@ impl<S: Reader> View<S> {
         self.hash_versions(&mut hasher, self.state.revision)?;
         for space in [Space::Lease, Space::LeaseKey, Space::Meta] {
             hasher.number(space as u64);
-            for entry in self.snapshot.scan(space, Span::ALL, Direction::Forward) {
+            for entry in self.shown().scan(space, Span::ALL, Direction::Forward) {
                 let (key, value) = entry?;
                 if space != Space::Meta || key != STATE_KEY {
                     hasher.bytes(&key);
@@ -55,7 +55,7 @@ impl<S: Reader> View<S> {
     }
 
     fn hash_versions(&self, hasher: &mut Hasher, revision: Revision) -> Result<(), StoreError> {
-        for found in visible_versions(&self.snapshot, &Span::ALL, self.state.compacted) {
+        for found in visible_versions(&self.shown(), &Span::ALL, self.state.compacted) {
             let Found { key, position, version } = found?;
             if position.main > revision {
                 continue;

@@ -36,7 +36,8 @@ impl Default for HistoryLimits {
 pub struct HistoryPage {
     /// The events of the range in all revisions from the one asked for to below `next_revision`.
     pub events: Vec<Event>,
-    /// Where the next page begins; one beyond the view's revision when everything has been read.
+    /// Where the next page begins; one beyond the view's revision when everything has been read. The page's own beginning, if
+    /// what happened there is a deletion of many keys that cannot be told yet.
     pub next_revision: Revision,
 }
 
@@ -53,7 +54,8 @@ impl<S: Reader> View<S> {
         if from < compacted {
             return Err(StoreError::Compacted { requested: from, compacted });
         }
-        let end = self.state.revision + 1;
+        // What a mark deleted is in the log of changes when all of it is.
+        let end = self.marks.first_in(&range.span(), from).unwrap_or(self.state.revision + 1);
         let mut page = HistoryPage { events: Vec::new(), next_revision: end.max(from) };
         if from >= end {
             return Ok(page);
@@ -84,7 +86,7 @@ impl<S: Reader> View<S> {
     }
 
     fn event(&self, change: Logged, prev_kv: bool) -> Result<Event, StoreError> {
-        let Logged { position, deleted, ended, key } = change;
+        let Logged { position, deleted, ended, key, .. } = change;
         let prev_kv = if prev_kv && position.main > self.state.compacted {
             let previous = match ended {
                 Some(ended) if ended.main < position.main => past_version(&self.snapshot, &key, ended)?,

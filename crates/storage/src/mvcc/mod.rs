@@ -10,6 +10,7 @@ mod counts;
 mod execute;
 mod hash;
 mod history;
+mod marks;
 mod overlay;
 mod pieces;
 mod range;
@@ -31,7 +32,7 @@ pub use self::{
     pieces::{RangeCursor, RangePiece, RangeTotal},
     record::KEY_BYTES_MAX,
     snapshot::{Installer, SnapshotChunk, SnapshotCursor},
-    store::{Applied, Events, Store},
+    store::{Applied, Events, MARKED_KEYS_MIN, Store},
     types::*,
     view::View,
     wire::DecodeError,

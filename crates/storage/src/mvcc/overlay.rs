@@ -9,7 +9,10 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 
-use super::recent::Recent;
+use super::{
+    marks::{Marked, Marks},
+    recent::Recent,
+};
 use crate::kv::{Batch, Direction, Entry, KvError, Reader, Space, Span, merged};
 
 type Changes = BTreeMap<Bytes, Option<Bytes>>;
@@ -19,13 +22,20 @@ pub(super) struct Overlay<K> {
     pub engine: K,
     changes: [Changes; Space::COUNT],
     recent: Recent,
+    pub marks: Marks,
     /// What the changed keys held in `changes` before, oldest first, since the last `begin`; none if that cannot be taken back.
     undo: Option<Vec<(Space, Bytes, Option<Option<Bytes>>)>>,
 }
 
 impl<K> Overlay<K> {
     pub fn new(engine: K) -> Self {
-        Self { engine, changes: Default::default(), recent: Recent::default(), undo: None }
+        Self {
+            engine,
+            changes: Default::default(),
+            recent: Recent::default(),
+            marks: Marks::default(),
+            undo: None,
+        }
     }
 
     /// Begins an operation. Only one that may fail after its first change is remembered step by step.
@@ -60,7 +70,12 @@ impl<K> Overlay<K> {
         }
     }
 
-    /// The newest version of `key`, as it stands in `Current`, in memory of its own: it may be kept without keeping a block of a table.
+    /// What is there, without what marks deleted.
+    pub fn shown(&self) -> Marked<'_, Self> {
+        Marked { all: self, marks: &self.marks }
+    }
+
+    /// What stands under `key` in `Current`, whether or not a mark deleted it, in memory of its own: it may be kept without keeping a block of a table.
     pub fn newest(&self, key: &[u8]) -> Result<Option<Bytes>, KvError>
     where
         K: Reader,
@@ -92,6 +107,7 @@ impl<K> Overlay<K> {
     pub fn discard(&mut self) {
         self.undo = None;
         self.changes = Default::default();
+        self.marks = Marks::default();
         self.recent.clear();
     }
 }

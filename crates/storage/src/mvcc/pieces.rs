@@ -88,14 +88,22 @@ impl<S: Reader> View<S> {
             return Ok(RangePiece { kvs: Vec::new(), next: None });
         }
         match revision < window.newest {
-            true => gather(versions_at(&self.snapshot, &span, revision), request, cursor, bytes_max),
-            false => gather(newest(&self.snapshot, span), request, cursor, bytes_max),
+            true => gather(versions_at(&self.shown(), &span, revision), request, cursor, bytes_max),
+            false => gather(newest(&self.shown(), span, cursor), request, cursor, bytes_max),
         }
     }
 }
 
-fn newest<R: Reader>(reader: &R, span: Span) -> impl Iterator<Item = Result<(Bytes, Version), StoreError>> {
-    reader.scan(Space::Current, span, Direction::Forward).map(|entry| {
+fn newest<R: Reader>(
+    reader: &R,
+    span: Span,
+    cursor: &RangeCursor,
+) -> impl Iterator<Item = Result<(Bytes, Version), StoreError>> {
+    // The first piece may be all that is asked, and asked again.
+    let is_first = cursor.after.is_none();
+    let first = is_first.then(|| reader.scan(Space::Current, span.clone(), Direction::Forward));
+    let further = (!is_first).then(|| reader.pass(Space::Current, span));
+    first.into_iter().flatten().chain(further.into_iter().flatten()).map(|entry| {
         let (key, value) = entry?;
         Ok((key, Version::decode_current(value).map_err(damaged(Space::Current))?))
     })

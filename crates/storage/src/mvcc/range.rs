@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use super::{
     KeyRange, KeyValue, RangeRequest, RangeResponse, Revision, SortOrder, SortTarget, StoreError, counts,
+    marks::Marked,
     record::{Version, damaged},
     versions::{newest_version, versions_at},
 };
@@ -75,6 +76,13 @@ impl KeyRange {
         }
     }
 
+    /// Whether some key may be in both.
+    pub fn meets(&self, other: &Self) -> bool {
+        let (a, b) = (self.span(), other.span());
+        let begins_before_end = |a: &Span, b: &Span| b.end.as_ref().is_none_or(|end| a.start < *end);
+        begins_before_end(&a, &b) && begins_before_end(&b, &a)
+    }
+
     /// Whether no key can be in it.
     pub fn is_empty(&self) -> bool {
         self.end.len() > usize::from(self.end == FROM_HERE_ON) && self.end <= self.key
@@ -104,7 +112,7 @@ const FROM_HERE_ON: Bytes = Bytes::from_static(&[0]);
 
 /// Answers a range request.
 pub(super) fn range<R: Reader>(
-    reader: &R,
+    reader: &Marked<'_, R>,
     window: Window,
     request: &RangeRequest,
 ) -> Result<RangeResponse, StoreError> {

@@ -5,9 +5,10 @@
 //! | Current  | user key                                   | newest version, with its position                 |
 //! | History  | escaped user key, main and sub revision    | superseded version as it stood in `Current`, or the mark of a deletion |
 //! | Log      | main and sub revision                      | put or delete, position of the version that it ended, user key |
+//! |          | the same and a user key                    | delete by a mark (`marks.rs`), position of the version that it ended |
 //! | Lease    | lease id                                   | time to live                                      |
 //! | LeaseKey | lease id, user key                         | nothing                                           |
-//! | Meta     | 0; 1 and a name                            | the store's [`State`]; an entry of the owner      |
+//! | Meta     | 0; 1 and a name                            | the store's [`State`] and its marks; an entry of the owner |
 //! | Count    | 0 and the lowest key of a block            | how many user keys the block has (`counts.rs`)    |
 //!
 //! A read of newest versions touches `Current` only, a page of it only that page. A version that is superseded moves to `History`
@@ -23,6 +24,7 @@ use bytes::Bytes;
 
 use super::{
     KeyValue, LeaseId, Revision, StoreError,
+    marks::Marks,
     wire::{DecodeError, Decoder, put_signed, put_varint},
 };
 use crate::kv::{Entry, Space, Span};
@@ -93,6 +95,14 @@ impl Version {
         put_signed(&mut out, self.lease);
         out.extend_from_slice(&self.value);
         out.into()
+    }
+
+    /// The position of the version that stands so in `Current`.
+    pub fn decode_position(bytes: Bytes) -> Result<Position, DecodeError> {
+        let mut decoder = Decoder::new(bytes);
+        check_format(&mut decoder, "version")?;
+        let main = decoder.signed("mod revision")?;
+        Ok(Position { main, sub: decoder.unsigned_32("sub revision")? })
     }
 
     pub fn decode_current(bytes: Bytes) -> Result<Self, DecodeError> {
@@ -188,11 +198,21 @@ pub(super) struct Logged {
     /// Of the version that the change put an end to, if there was one.
     pub ended: Option<Position>,
     pub key: Bytes,
+    /// Where it stands.
+    pub log_key: Bytes,
 }
 
 impl Logged {
     pub fn log_key(position: Position) -> Bytes {
         Bytes::copy_from_slice(&position.encode())
+    }
+
+    /// Where the deletion of a key by a mark stands.
+    pub fn marked_log_key(position: Position, key: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(POSITION_BYTES + key.len());
+        out.extend_from_slice(&position.encode());
+        out.extend_from_slice(key);
+        out.into()
     }
 
     /// The part of the `Log` from `from` on and below revision `end`.
@@ -226,9 +246,9 @@ impl Logged {
     }
 
     pub fn decode((log_key, value): Entry) -> Result<Self, DecodeError> {
-        let mut position = Decoder::new(log_key);
+        let mut position = Decoder::new(log_key.clone());
         let at = position.array::<POSITION_BYTES>("log key")?;
-        position.finish()?;
+        let marked = position.rest();
         let mut decoder = Decoder::new(value);
         check_format(&mut decoder, "log entry")?;
         let kind = decoder.byte("kind of log entry")?;
@@ -241,7 +261,13 @@ impl Logged {
             tag => return Err(DecodeError::UnknownTag { what: "kind of log entry", tag }),
         };
         let deleted = kind == KIND_DELETE;
-        Ok(Self { position: Position::decode(at), deleted, ended, key: decoder.rest() })
+        let key = if marked.is_empty() {
+            decoder.rest()
+        } else {
+            decoder.finish()?;
+            marked
+        };
+        Ok(Self { position: Position::decode(at), deleted, ended, key, log_key })
     }
 }
 
@@ -313,6 +339,13 @@ impl Default for State {
 const REVISION_MAX: Revision = 1 << 62;
 
 impl State {
+    /// With the marks that go with it.
+    pub fn encode_with(&self, marks: &Marks) -> Bytes {
+        let mut out = self.encode().to_vec();
+        marks.encode(&mut out);
+        out.into()
+    }
+
     pub fn encode(&self) -> Bytes {
         let mut out = vec![FORMAT];
         put_varint(&mut out, self.applied_index);
@@ -325,7 +358,20 @@ impl State {
 
     pub fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
         let mut decoder = Decoder::new(bytes);
-        check_format(&mut decoder, "the store's state")?;
+        let state = Self::decode_from(&mut decoder)?;
+        decoder.finish().map(|()| state)
+    }
+
+    /// Reads what [`State::encode_with`] wrote.
+    pub fn decode_with(bytes: Bytes) -> Result<(Self, Marks), DecodeError> {
+        let mut decoder = Decoder::new(bytes);
+        let state = Self::decode_from(&mut decoder)?;
+        let marks = Marks::decode(&mut decoder)?;
+        Ok((state, marks))
+    }
+
+    fn decode_from(decoder: &mut Decoder) -> Result<Self, DecodeError> {
+        check_format(decoder, "the store's state")?;
         let state = Self {
             applied_index: decoder.varint("applied index")?,
             revision: decoder.signed("revision")?,
@@ -335,7 +381,6 @@ impl State {
                 sub: decoder.unsigned_32("swept change")?,
             },
         };
-        decoder.finish()?;
         let sound = (1..=REVISION_MAX).contains(&state.revision)
             && (0..=state.revision).contains(&state.compacted)
             && (0..=state.compacted + 1).contains(&state.swept.main);
@@ -400,7 +445,14 @@ mod tests {
             };
             let found = Logged::decode((Logged::log_key(position), value)).unwrap();
             prop_assert_eq!((found.ended, found.deleted), (ended, deleted && ended.is_some()));
-            prop_assert_eq!(found.key, key);
+            prop_assert_eq!(&found.key, &key);
+            prop_assert_eq!(found.log_key, Logged::log_key(position));
+            if let Some(ended) = ended && !key.is_empty() {
+                let log_key = Logged::marked_log_key(position, &key);
+                let found = Logged::decode((log_key.clone(), Logged::encode_delete(ended, &[]))).unwrap();
+                prop_assert_eq!((found.position, found.ended, found.key), (position, Some(ended), key.into()));
+                prop_assert_eq!(found.log_key, log_key);
+            }
         }
 
         #[test]
@@ -418,7 +470,8 @@ mod tests {
             let _ = split_lease_key(bytes.clone());
             let _ = Logged::decode((bytes.clone(), bytes.clone()));
             let _ = decode_ttl(bytes.clone());
-            let _ = State::decode(bytes);
+            let _ = State::decode(bytes.clone());
+            let _ = State::decode_with(bytes);
         }
     }
 

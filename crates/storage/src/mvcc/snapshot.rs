@@ -180,7 +180,7 @@ impl<K: Kv> Store<K> {
         if !complete {
             return Err(StoreError::Snapshot("its last chunk is missing".to_owned()));
         }
-        let state = load_state(&staged)?;
+        let (state, marks) = load_state(&staged)?;
         if Some(state) != expected || staged.get(Space::Meta, &STATE_KEY)?.is_none() {
             return Err(StoreError::Snapshot("its state does not fit its chunks".to_owned()));
         }
@@ -190,7 +190,7 @@ impl<K: Kv> Store<K> {
         }
         self.overlay.engine.switch(staged)?;
         self.overlay.discard();
-        self.reset(state)?;
+        self.reset(state, marks)?;
         Ok(state.revision)
     }
 }

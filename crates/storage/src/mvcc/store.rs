@@ -8,7 +8,7 @@
 //!
 //! # Guarantees
 //! - Equal operations at equal indexes give equal answers, events and state on every replica, whatever engine, batching,
-//!   crashes and progress of physical compaction lie between.
+//!   crashes and progress of physical compaction lie between. Events of a deletion of many keys come later (`marks.rs`).
 //! - An operation that is refused changes the applied index and nothing else.
 //! - An engine failure is an `Err` of `apply` or `flush`; the store must then not be used further, since what is on the disk
 //!   is unknown. It is opened again after a restart.
@@ -18,10 +18,11 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    Event, Operation, Outcome, Revision, StoreError, View,
+    DeleteRequest, DeleteResponse, Event, KeyRange, Operation, Outcome, Revision, StoreError, View,
     check::{TXN_NESTING_MAX, check_txn},
-    counts::Counts,
+    counts::{Counts, count},
     execute::Execution,
+    marks::{MARKS_MAX, Mark, Marks},
     overlay::Overlay,
     range::Window,
     record::{Position, STATE_KEY, State, damaged, encode_ttl, lease_key, meta_key},
@@ -33,9 +34,13 @@ use crate::kv::{Kv, Reader, Space};
 pub struct Store<K> {
     pub(super) overlay: Overlay<K>,
     pub(super) state: State,
-    counts: Counts,
+    pub(super) counts: Counts,
     /// The state that the engine shows.
     pub(super) flushed: State,
+    flushed_marks: Marks,
+    marked_keys_min: u64,
+    /// Where in the log of changes the next step of a sweep begins, if that is known.
+    pub(super) sweep_from: Option<Bytes>,
     /// The applied index that survives power loss.
     persisted_index: u64,
     /// Marks of the engine that are not reached yet, each with the applied index that then survives.
@@ -60,19 +65,35 @@ pub struct Applied {
     pub revision: Revision,
     /// Its changes in order, all at that revision; empty if not asked for.
     pub events: Vec<Event>,
+    /// So many keys were deleted in this range that their events are told by [`View::history`] alone, once
+    /// [`Store::compact_step`] has come that far.
+    pub later: Option<KeyRange>,
 }
+
+impl Applied {
+    fn without_change(outcome: Result<Outcome, StoreError>, revision: Revision) -> Self {
+        Applied { outcome, revision, events: Vec::new(), later: None }
+    }
+}
+
+/// With so many keys a deletion is marked ([`marks`](super::marks)): fewer are deleted in some thirty milliseconds.
+pub const MARKED_KEYS_MIN: u64 = 4_096;
 
 impl<K: Kv> Store<K> {
     /// Opens the store that is in the engine, or an empty one. What it reads of the keys is a count of about every thousand.
     pub fn open(engine: K) -> Result<Self, StoreError> {
-        let state = load_state(&engine)?;
+        let (state, marks) = load_state(&engine)?;
         let mut overlay = Overlay::new(engine);
+        overlay.marks = marks.clone();
         let counts = Counts::load(&mut overlay)?;
         Ok(Self {
             overlay,
             state,
             counts,
             flushed: state,
+            flushed_marks: marks,
+            marked_keys_min: MARKED_KEYS_MIN,
+            sweep_from: None,
             persisted_index: state.applied_index,
             persisting: VecDeque::new(),
         })
@@ -112,14 +133,14 @@ impl<K: Kv> Store<K> {
         // All others are refused before they change anything.
         self.overlay.begin(matches!(operation, Operation::Txn(_)));
         match self.execute(operation, events) {
-            Ok((outcome, revision, events)) => {
-                self.state.revision = revision;
-                Ok(Applied { outcome: Ok(outcome), revision, events })
+            Ok(applied) => {
+                self.state.revision = applied.revision;
+                Ok(applied)
             }
             Err(error) if error.is_fatal() => Err(error),
             Err(error) => {
                 self.overlay.rollback();
-                Ok(Applied { outcome: Err(error), revision: self.state.revision, events: Vec::new() })
+                Ok(Applied::without_change(Err(error), self.state.revision))
             }
         }
     }
@@ -150,14 +171,16 @@ impl<K: Kv> Store<K> {
     /// Writes everything applied since the last flush into the engine as one atomic batch. Views taken after it see it; it
     /// is durable after [`Store::persist`].
     pub fn flush(&mut self) -> Result<(), StoreError> {
-        if self.state != self.flushed {
-            self.overlay.put(Space::Meta, STATE_KEY, self.state.encode());
+        if self.state != self.flushed || self.overlay.marks != self.flushed_marks {
+            let state = self.state.encode_with(&self.overlay.marks);
+            self.overlay.put(Space::Meta, STATE_KEY, state);
         }
         let batch = self.overlay.take_batch();
         if !batch.is_empty() {
             self.overlay.engine.write(batch)?;
         }
         self.flushed = self.state;
+        self.flushed_marks.clone_from(&self.overlay.marks);
         Ok(())
     }
 
@@ -192,7 +215,13 @@ impl<K: Kv> Store<K> {
 
     /// The flushed state, frozen, for reading on any thread.
     pub fn view(&self) -> View<K::Snapshot> {
-        View::new(self.overlay.engine.snapshot(), self.flushed)
+        View::new(self.overlay.engine.snapshot(), self.flushed, self.flushed_marks.clone())
+    }
+
+    /// Has deletions of so many keys marked: the same number at all replicas, for as long as they live. For tests.
+    #[doc(hidden)]
+    pub fn mark_from(&mut self, keys: u64) {
+        self.marked_keys_min = keys;
     }
 
     /// Bytes that the store takes, about.
@@ -211,23 +240,22 @@ impl<K: Kv> Store<K> {
     }
 
     /// The engine's content has been replaced by one that shows `state`, and that is durable.
-    pub(super) fn reset(&mut self, state: State) -> Result<(), StoreError> {
+    pub(super) fn reset(&mut self, state: State, marks: Marks) -> Result<(), StoreError> {
         self.state = state;
         self.flushed = state;
+        self.overlay.marks = marks.clone();
+        self.flushed_marks = marks;
+        self.sweep_from = None;
         self.persisting.clear();
         self.persisted_index = state.applied_index;
         self.counts = Counts::load(&mut self.overlay)?;
         Ok(())
     }
 
-    fn execute(
-        &mut self,
-        operation: &Operation,
-        events: Events,
-    ) -> Result<(Outcome, Revision, Vec<Event>), StoreError> {
+    fn execute(&mut self, operation: &Operation, events: Events) -> Result<Applied, StoreError> {
         let before =
             Window { newest: self.state.revision, compacted: self.state.compacted, is_counted: true };
-        let unchanged = |outcome| Ok((outcome, before.newest, Vec::new()));
+        let unchanged = |outcome| Ok(Applied::without_change(Ok(outcome), before.newest));
         match operation {
             Operation::Compact { revision } => {
                 self.compact(*revision)?;
@@ -237,6 +265,7 @@ impl<K: Kv> Store<K> {
                 self.grant(*id, *ttl_seconds)?;
                 return unchanged(Outcome::LeaseGrant { id: *id, ttl_seconds: *ttl_seconds });
             }
+            Operation::Delete(request) if self.is_to_be_marked(request)? => return self.mark(request),
             _ => {}
         }
         let mut execution = Execution::new(&mut self.overlay, before, events == Events::Collect);
@@ -256,7 +285,32 @@ impl<K: Kv> Store<K> {
         };
         let (revision, events, came_and_went) = execution.finish();
         self.counts.note(&mut self.overlay, &came_and_went)?;
-        Ok((outcome, revision, events))
+        Ok(Applied { outcome: Ok(outcome), revision, events, later: None })
+    }
+
+    /// Whether a deletion is marked. Every replica decides alike: how many keys there are does not depend on what is carried out.
+    fn is_to_be_marked(&self, request: &DeleteRequest) -> Result<bool, StoreError> {
+        let span = request.range.span();
+        if request.prev_kv || span.is_empty() || self.counts.at_most(&span) < self.marked_keys_min {
+            return Ok(false);
+        }
+        Ok(count(&self.overlay.shown(), &span)? >= self.marked_keys_min)
+    }
+
+    fn mark(&mut self, request: &DeleteRequest) -> Result<Applied, StoreError> {
+        while self.overlay.marks.len() >= MARKS_MAX {
+            self.carry_out_some(usize::MAX, usize::MAX)?;
+        }
+        let revision = self.state.revision + 1;
+        let span = request.range.span();
+        let deleted = self.counts.empty(&mut self.overlay, &span)? as i64;
+        self.overlay.marks.push(Mark { span, position: Position { main: revision, sub: 0 } });
+        Ok(Applied {
+            outcome: Ok(Outcome::Delete(DeleteResponse { deleted, prev_kvs: Vec::new() })),
+            revision,
+            events: Vec::new(),
+            later: Some(request.range.clone()),
+        })
     }
 
     fn compact(&mut self, requested: Revision) -> Result<(), StoreError> {
@@ -268,6 +322,7 @@ impl<K: Kv> Store<K> {
             return Err(StoreError::FutureRevision { requested, current });
         }
         self.state.compacted = requested;
+        self.sweep_from = None;
         // What happened at the former compacted revision was kept, and now falls to the sweep again.
         self.state.swept = self.state.swept.min(Position { main: compacted, sub: 0 });
         Ok(())
@@ -283,10 +338,10 @@ impl<K: Kv> Store<K> {
     }
 }
 
-/// The state in an engine; that of an empty store if there is none.
-pub(super) fn load_state(reader: &impl Reader) -> Result<State, StoreError> {
+/// The state in an engine, with its marks; that of an empty store if there is none.
+pub(super) fn load_state(reader: &impl Reader) -> Result<(State, Marks), StoreError> {
     match reader.get(Space::Meta, &STATE_KEY)? {
-        Some(value) => State::decode(value).map_err(damaged(Space::Meta)),
-        None => Ok(State::default()),
+        Some(value) => State::decode_with(value).map_err(damaged(Space::Meta)),
+        None => Ok(<(State, Marks)>::default()),
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Revision, StoreError,
+    marks::{Marked, Marks},
     record::{
         Position, Version, damaged, decode_past, history_before, history_key, history_span, split_history_key,
     },
@@ -21,20 +22,24 @@ pub(super) struct Found {
     pub version: Option<Version>,
 }
 
-/// All versions and deletions in the engine of the keys of `span`, ordered by key, then position.
+/// All versions and deletions of the keys of `span`, ordered by key, then position; deletions by marks among them.
 pub(super) fn all_versions<R: Reader>(
-    reader: &R,
+    reader: &Marked<'_, R>,
     span: &Span,
 ) -> impl Iterator<Item = Result<Found, StoreError>> {
+    let Marked { all, marks } = *reader;
+    let current = all
+        .scan(Space::Current, span.clone(), Direction::Forward)
+        .flat_map(move |entry| current(entry, marks));
     AllVersions {
-        current: reader.scan(Space::Current, span.clone(), Direction::Forward).map(current).peekable(),
-        past: reader.scan(Space::History, history_span(span), Direction::Forward).map(past).peekable(),
+        current: current.peekable(),
+        past: all.scan(Space::History, history_span(span), Direction::Forward).map(past).peekable(),
     }
 }
 
 /// The version of each key of `span` that was the newest at `revision`, deleted ones left out, ordered by key.
 pub(super) fn versions_at<R: Reader>(
-    reader: &R,
+    reader: &Marked<'_, R>,
     span: &Span,
     revision: Revision,
 ) -> impl Iterator<Item = Result<(Bytes, Version), StoreError>> {
@@ -62,7 +67,7 @@ pub(super) fn versions_at<R: Reader>(
 ///
 /// That is everything from revision `compacted` on, and of each key the version that was its newest there.
 pub(super) fn visible_versions<R: Reader>(
-    reader: &R,
+    reader: &Marked<'_, R>,
     span: &Span,
     compacted: Revision,
 ) -> impl Iterator<Item = Result<Found, StoreError>> {
@@ -152,7 +157,7 @@ where
     type Item = Result<Found, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // A key's live version is newer than all that it superseded.
+        // What stands in `Current` is newer than all that it superseded.
         match (self.current.peek(), self.past.peek()) {
             (Some(Ok(current)), Some(Ok(past))) if past.key <= current.key => self.past.next(),
             (None, _) | (_, Some(Err(_))) => self.past.next(),
@@ -161,10 +166,22 @@ where
     }
 }
 
-fn current(entry: Result<Entry, KvError>) -> Result<Found, StoreError> {
-    let (key, value) = entry?;
-    let version = Version::decode_current(value).map_err(damaged(Space::Current))?;
-    Ok(Found { key, position: version.position, version: Some(version) })
+/// A version, and its deletion if a mark deleted it.
+fn current(
+    entry: Result<Entry, KvError>,
+    marks: &Marks,
+) -> impl Iterator<Item = Result<Found, StoreError>> + use<> {
+    let found = entry.map_err(StoreError::from).and_then(|(key, value)| {
+        let deletion = marks.deletion(&key, &value).map_err(damaged(Space::Current))?;
+        let deletion = deletion.map(|position| Found { key: key.clone(), position, version: None });
+        let version = Version::decode_current(value).map_err(damaged(Space::Current))?;
+        Ok((Found { key, position: version.position, version: Some(version) }, deletion))
+    });
+    let (first, second) = match found {
+        Ok((version, deletion)) => (Ok(version), deletion.map(Ok)),
+        Err(error) => (Err(error), None),
+    };
+    [Some(first), second].into_iter().flatten()
 }
 
 fn past(entry: Result<Entry, KvError>) -> Result<Found, StoreError> {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{
     LeaseId, RangeRequest, RangeResponse, Revision, StoreError, TxnRequest, TxnResponse,
     execute::{attached_keys, read_only_txn},
+    marks::{Marked, Marks},
     range::{Window, range},
     record::{State, damaged, decode_ttl, lease_key, meta_key, split_lease_key},
     store::load_state,
@@ -16,17 +17,18 @@ use crate::kv::{Direction, Reader, Space, Span};
 pub struct View<S> {
     pub(super) snapshot: S,
     pub(super) state: State,
+    pub(super) marks: Marks,
 }
 
 impl<S: Reader> View<S> {
-    pub(super) fn new(snapshot: S, state: State) -> Self {
-        Self { snapshot, state }
+    pub(super) fn new(snapshot: S, state: State, marks: Marks) -> Self {
+        Self { snapshot, state, marks }
     }
 
     /// What the store was after the last flush that a snapshot of its engine shows.
     pub fn of(snapshot: S) -> Result<Self, StoreError> {
-        let state = load_state(&snapshot)?;
-        Ok(Self { snapshot, state })
+        let (state, marks) = load_state(&snapshot)?;
+        Ok(Self { snapshot, state, marks })
     }
 
     /// Index of the last operation that it shows.
@@ -46,12 +48,12 @@ impl<S: Reader> View<S> {
 
     /// Reads a range.
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, StoreError> {
-        range(&self.snapshot, self.window(), request)
+        range(&self.shown(), self.window(), request)
     }
 
     /// Runs a transaction that writes nothing on the path that it takes.
     pub fn txn(&self, request: &TxnRequest) -> Result<TxnResponse, StoreError> {
-        read_only_txn(&self.snapshot, self.window(), request)
+        read_only_txn(&self.shown(), self.window(), request)
     }
 
     /// The time to live that a lease was granted, in seconds; `None` if there is no such lease.
@@ -62,7 +64,7 @@ impl<S: Reader> View<S> {
 
     /// The keys attached to a lease, in order.
     pub fn lease_keys(&self, id: LeaseId) -> Result<Vec<Bytes>, StoreError> {
-        attached_keys(&self.snapshot, id)
+        attached_keys(&self.shown(), id)
     }
 
     /// All leases by ascending id, with the seconds that each was granted.
@@ -89,6 +91,11 @@ impl<S: Reader> View<S> {
             entries.push((key.slice(1..), value));
         }
         Ok(entries)
+    }
+
+    /// What is there, without what marks deleted.
+    pub(super) fn shown(&self) -> Marked<'_, S> {
+        Marked { all: &self.snapshot, marks: &self.marks }
     }
 
     pub(super) fn window(&self) -> Window {

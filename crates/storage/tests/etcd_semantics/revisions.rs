@@ -52,7 +52,10 @@ fn a_refused_operation_changes_the_index_only() {
     let missing = PutRequest { ignore_value: true, ..put("missing", "") };
     let request = then(vec![put_op("b", "1"), RequestOp::Put(missing)]);
     let applied = fixture.apply(Operation::Txn(request));
-    assert_eq!(applied, Applied { outcome: Err(StoreError::KeyNotFound), revision: 2, events: vec![] });
+    assert_eq!(
+        applied,
+        Applied { outcome: Err(StoreError::KeyNotFound), revision: 2, events: vec![], later: None }
+    );
     let after = fixture.store.view();
     assert_eq!(after.hash_kv(0), before.hash_kv(0));
     assert_eq!(after.applied_index(), before.applied_index() + 1);
