@@ -14,8 +14,8 @@ use synod_transport::{Permit, Transport};
 
 use super::apply;
 use super::clients::{Served, Waiter};
-use super::combining::Duty;
-use super::disk::DiskWork;
+use super::combining::{Combining, Duty};
+use super::disk::{self, Disk, DiskWork};
 use super::shared::Shared;
 use super::timers::Timers;
 
@@ -71,6 +71,8 @@ pub struct Core {
     next_request: u64,
     writes: Vec<Bytes>,
     first_write: Option<Ticket>,
+    /// It is the only voter.
+    alone: bool,
     /// Commands that came together; kept for its memory.
     batch: Vec<ClientCommand>,
     jobs: Vec<Job>,
@@ -93,6 +95,7 @@ impl Core {
             next_request: 1,
             writes: Vec::new(),
             first_write: None,
+            alone: false,
             batch: Vec::new(),
             jobs: Vec::new(),
             served: Vec::new(),
@@ -183,8 +186,8 @@ impl Core {
                 self.writes.push(self.scratch.split().freeze());
             }
             Effect::Forget { before } => {
-                self.flush_writes();
-                self.shared.disk.push(DiskWork::Forget { before });
+                self.flush_writes(Combining::extend);
+                self.shared.disk.extend([DiskWork::Forget { before }]);
             }
             // The client's own task reads: the view that is published has come as far as the machine demands.
             Effect::Work(Job::Read { id, query, .. }) => self.served.push((id, Served::Read(query))),
@@ -207,6 +210,7 @@ impl Core {
                 tracing::info!(member = format!("{:x}", self.me.0), ?role, term = term.0, leader, "role");
             }
             Event::Configured { configuration, .. } => {
+                self.alone = configuration.voters.len() == 1 && configuration.voters.contains(&self.me);
                 let learner = configuration.learners.contains(&self.me);
                 self.shared.set_standing(|standing| standing.learner = learner);
             }
@@ -214,7 +218,14 @@ impl Core {
     }
 
     fn flush(&mut self) {
-        self.flush_writes();
+        // Alone, a member has nothing to do while its disk writes, if but few clients wait: one of their threads may as well.
+        let here = self.alone
+            && self.shared.is_quiet()
+            && self.shared.syncs_quickly()
+            && disk::is_quick(&self.writes);
+        if !here {
+            self.flush_writes(Combining::extend);
+        }
         if !self.served.is_empty() {
             self.shared.clients.serve(self.served.drain(..));
         }
@@ -225,12 +236,16 @@ impl Core {
                 self.shared.apply.extend(self.jobs.drain(..));
             }
         }
+        if here {
+            self.flush_writes(Combining::bring);
+        }
     }
 
-    fn flush_writes(&mut self) {
+    fn flush_writes(&mut self, give: impl FnOnce(&Combining<Disk>, [DiskWork; 1]) -> bool) {
         if let Some(first) = self.first_write.take() {
             let writes = std::mem::take(&mut self.writes);
-            self.shared.disk.push(DiskWork::Append { first, writes });
+            // A disk that takes nothing any more has failed, and the member with it.
+            give(&self.shared.disk, [DiskWork::Append { first, writes }]);
         }
     }
 

@@ -25,9 +25,10 @@ use tokio::sync::oneshot;
 use super::apply::Applier;
 use super::clients::{Served, Waiter};
 use super::core::{ClientCommand, Core, CoreInput};
+use super::disk::Disk;
+use super::home;
 use super::shared::{Engine, Shared, panic_text};
 use super::timed::TimedKv;
-use super::{disk, home};
 use crate::backend::{Identity, Member as MemberInfo};
 use crate::metrics::Metrics;
 
@@ -263,7 +264,9 @@ impl Member {
             Ok(())
         })?;
         member.spawn("synod-disk", move |shared| {
-            disk::run(log, &shared.disk, shared).map_err(|e| e.to_string())
+            // Without one it was taken along by a panic, which is told of where it was.
+            let disk = shared.disk.run(Disk::new(log, Arc::clone(shared)));
+            disk.map_or(Ok(()), Disk::close).map_err(|error| error.to_string())
         })?;
         member.spawn("synod-apply", move |shared| {
             drop(shared.apply.run(Applier::new(replicas, Arc::clone(shared))));

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,8 @@ use super::apply::Applier;
 use super::clients::Clients;
 use super::combining::Combining;
 use super::core::{Core, CoreInput};
-use super::disk::DiskWork;
+use super::disk::Disk;
 use super::gathering::Gathering;
-use super::inbox::Inbox;
 use super::timed::TimedKv;
 use super::watches::stream_id;
 use crate::metrics::Metrics;
@@ -41,8 +40,10 @@ pub struct Shared {
     pub core: Combining<Core>,
     /// What is asked together, to be given to the core together.
     pub gathering: Gathering<CoreInput>,
-    /// For the disk thread.
-    pub disk: Inbox<DiskWork>,
+    /// The log.
+    pub disk: Combining<Disk>,
+    /// Whether the last sync of the log took hardly longer than waking a thread for it.
+    quick_sync: AtomicBool,
     /// The replicas.
     pub apply: Combining<Applier>,
     /// Who waits for an answer.
@@ -91,7 +92,8 @@ impl Shared {
         Shared {
             core: Combining::default(),
             gathering: Gathering::default(),
-            disk: Inbox::default(),
+            disk: Combining::default(),
+            quick_sync: AtomicBool::new(false),
             apply: Combining::default(),
             clients: Clients::default(),
             metrics,
@@ -126,6 +128,16 @@ impl Shared {
     /// Whether so little is under way that waking a thread for it would take longer than doing it.
     pub fn is_quiet(&self) -> bool {
         self.clients.waiting() <= QUIET_CLIENTS_MAX
+    }
+
+    /// Notes whether a sync of the log was quick.
+    pub fn note_sync(&self, quick: bool) {
+        self.quick_sync.store(quick, Ordering::Relaxed);
+    }
+
+    /// Whether the log is likely to be synced sooner than a thread is awake.
+    pub fn syncs_quickly(&self) -> bool {
+        self.quick_sync.load(Ordering::Relaxed)
     }
 
     /// A view that shows all that was published.
