@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use synod_check::format::objects::keying;
 use synod_check::format::{Datum, Ending, Format, Log, Object, lines, read};
 use synod_check::judge::{Models, Question, Worst, describe, judge};
 use synod_check::linearizability::Effort;
@@ -23,7 +24,11 @@ fn worst(log: &Log) -> Worst {
 }
 
 fn described(log: &Log) -> Vec<String> {
-    log.operations.iter().map(|operation| format!("{} {}", operation.client.0, describe(operation))).collect()
+    let keying = keying(log);
+    log.operations
+        .iter()
+        .map(|operation| format!("{} {}", operation.client.0, describe(operation, keying)))
+        .collect()
 }
 
 const LINES: &str = r#"{"synod_history":1,"spec":"cas-register","source":"a test"}
@@ -260,7 +265,8 @@ fn a_bad_line_is_named() {
         ),
         (
             "[{:process 0 :f :read}]",
-            "line 1, column 2: expected an operation with a `:type`, found a map without",
+            "line 1, column 2: expected an operation with a `:type` (the operations of a test are in its history.edn or history.txt), \
+             found a map of :process, :f",
         ),
         (
             "[{:process 0 :type :maybe}]",
@@ -381,7 +387,7 @@ proptest! {
         let text = pieces.concat();
         if let Ok(log) = read(text.as_bytes(), |_| {}) {
             for operation in &log.operations {
-                describe(operation);
+                describe(operation, keying(&log));
             }
             let models = Models::These(vec![Model::Linearizable]);
             let _ = judge(&log, &Question { models, object: None, effort: Effort::default(), wants_order: true });

@@ -313,3 +313,28 @@ proptest! {
         prop_assert_eq!(plain.is_violation(), foreseeing.is_violation());
     }
 }
+
+#[test]
+fn where_too_many_orders_are_possible_the_values_that_were_are_told_all_the_same() {
+    // Forty writes at once, none of them read: a search would keep each set of those that have taken effect.
+    let mut text = String::from("{\"synod_history\":1,\"spec\":\"register\"}\n");
+    let mut at = 0;
+    let mut event = |client: u64, rest: &str| {
+        at += 1_000;
+        text.push_str(&format!("{{\"t\":{at},\"client\":{client},{rest}}}\n"));
+    };
+    event(99, "\"type\":\"invoke\",\"f\":\"write\",\"value\":7");
+    event(99, "\"type\":\"ok\"");
+    for client in 0..40 {
+        event(client, &format!("\"type\":\"invoke\",\"f\":\"write\",\"value\":{}", 100 + client));
+    }
+    for client in 0..40 {
+        event(client, "\"type\":\"ok\"");
+    }
+    event(98, "\"type\":\"invoke\",\"f\":\"read\"");
+    event(98, "\"type\":\"ok\",\"value\":7");
+    let (answer, _) = answer(&text, Models::Usual);
+    let breach = answer.findings[0].judgement.breach().expect("7 was overwritten");
+    assert!(breach.steps.len() >= 8, "{breach:?}");
+    assert!(breach.steps.iter().all(|step| step.text.contains("it would have read 1")), "{breach:?}");
+}

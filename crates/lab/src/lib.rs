@@ -5,6 +5,7 @@
 //! code that runs on servers.
 //!
 //! - [`catalogue`]: every entry by name.
+//! - [`chronicle`]: what clients did, as a history for `synod check`.
 //! - [`crowd`]: a lean driver for what is measured at ten thousand nodes.
 //! - [`entry`]: what an entry is; the traits and the ready-made parts for writing one.
 //! - [`mechanism`]: the entries themselves, one folder a family.
@@ -18,6 +19,7 @@
 //! - [`suggest`]: what was meant by a mistyped name.
 
 pub mod catalogue;
+pub mod chronicle;
 pub mod crowd;
 pub mod diff;
 pub mod entry;

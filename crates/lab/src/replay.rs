@@ -7,6 +7,7 @@ use std::fmt;
 
 use synod_sim::{Diagram, Film, Plan, PlanError, Run, Subject, World};
 
+use crate::chronicle::Chronicle;
 use crate::scenario::{Comparison, Marks, Parting};
 
 /// What to look at.
@@ -16,6 +17,8 @@ pub struct Look {
     pub moments_max: usize,
     /// Keep the state of a machine with each of its steps.
     pub states: bool,
+    /// Keep what clients ask and are answered.
+    pub history: bool,
     /// How they are drawn.
     pub diagram: Diagram,
     /// The marks of a saved run, to be compared with.
@@ -24,7 +27,13 @@ pub struct Look {
 
 impl Default for Look {
     fn default() -> Self {
-        Look { moments_max: 400, states: false, diagram: Diagram::default(), marks: Marks::default() }
+        Look {
+            moments_max: 400,
+            states: false,
+            history: false,
+            diagram: Diagram::default(),
+            marks: Marks::default(),
+        }
     }
 }
 
@@ -52,7 +61,12 @@ pub struct Replayed {
     pub marks: Marks,
     /// Where it parts from the marks that it was compared with.
     pub parting: Option<Parting>,
+    /// What clients asked and were answered, if that was wanted; or why there is no such history.
+    pub history: Option<Result<Chronicle, &'static str>>,
 }
+
+/// Where a subject keeps what clients do, or why it does not.
+type KeptIn<S> = fn(&mut S) -> Result<&mut Chronicle, &'static str>;
 
 /// Replays a plan: once with a look, once without.
 ///
@@ -64,8 +78,13 @@ pub fn replay<S: Subject>(
     name: &str,
     look: &Look,
     trace: Option<Box<dyn fmt::Write>>,
+    kept_in: KeptIn<S>,
 ) -> Result<Replayed, PlanError> {
-    let mut world = World::new(plan.clone(), make(&plan))?;
+    let mut subject = make(&plan);
+    if let (true, Ok(chronicle)) = (look.history, kept_in(&mut subject)) {
+        chronicle.keep();
+    }
+    let mut world = World::new(plan.clone(), subject)?;
     world.keep(look.moments_max);
     if look.states {
         world.keep_states();
@@ -87,7 +106,8 @@ pub fn replay<S: Subject>(
     let run = world.report();
     let (picture, film) = (world.draw(&look.diagram), world.film());
     let parting = comparison.end();
+    let history = look.history.then(|| kept_in(&mut world.into_subject()).cloned());
     let subject = make(&plan);
     let again = World::new(plan, subject)?.run();
-    Ok(Replayed { same: run == again, again: again.fingerprint, run, picture, film, marks, parting })
+    Ok(Replayed { same: run == again, again: again.fingerprint, run, picture, film, marks, parting, history })
 }

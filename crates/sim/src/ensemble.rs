@@ -135,6 +135,11 @@ impl<E: Ensemble> Staged<E> {
     pub fn ensemble(&self) -> &E {
         &self.ensemble
     }
+
+    /// The same, to be told something.
+    pub fn ensemble_mut(&mut self) -> &mut E {
+        &mut self.ensemble
+    }
 }
 
 impl<E: Ensemble> Subject for Staged<E> {

@@ -13,6 +13,7 @@ mod leases;
 mod old_reads;
 mod replicas;
 mod watches;
+mod windows;
 mod writes;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub use leases::{LeaseEnd, LeaseRun, Renewal, leased_keys_go_at_once, leases_nev
 pub use old_reads::{OldRead, OldReadAnswer, old_reads};
 pub use replicas::{ReplicaHash, replicas_agree};
 pub use watches::{WatchResponse, WatchRun, watch_misses_nothing};
+pub use windows::{Counts, WindowError, Windows};
 pub use writes::{
     AcknowledgedEffect, AcknowledgedWrite, acknowledged_writes, acknowledged_writes_survive,
     revisions_are_dense,

@@ -42,6 +42,11 @@ impl Datum {
         Self::List(values.into().into())
     }
 
+    /// A map with names for keys.
+    pub fn map<'a>(members: impl IntoIterator<Item = (&'a str, Datum)>) -> Self {
+        Self::Map(members.into_iter().map(|(name, value)| (Self::text(name), value)).collect())
+    }
+
     /// Whether it is nothing.
     pub fn is_nil(&self) -> bool {
         *self == Self::Nil

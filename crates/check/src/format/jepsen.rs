@@ -146,7 +146,9 @@ fn tuple(value: &Datum, place: Place) -> Option<Record> {
 /// The operation in a map; nothing for one that is about the test's own course.
 fn record(map: &Datum, place: Place) -> Result<Option<Record>, Fault> {
     let Some(kind) = map.get("type").and_then(Datum::as_name) else {
-        return Err(Fault::new(place, "an operation with a `:type`", "a map without"));
+        let expected =
+            "an operation with a `:type` (the operations of a test are in its history.edn or history.txt)";
+        return Err(Fault::new(place, expected, format!("a map of {}", members(map))));
     };
     if matches!(kind, "sleep" | "log") {
         return Ok(None);
@@ -175,6 +177,23 @@ fn record(map: &Datum, place: Place) -> Result<Option<Record>, Fault> {
     };
     Ok(Some(Record { place, time, what }))
 }
+
+/// The names in a map, for an error.
+fn members(map: &Datum) -> String {
+    let Datum::Map(entries) = map else { return "nothing".to_owned() };
+    let mut names: Vec<String> =
+        entries.iter().take(MEMBERS_SHOWN_MAX).map(|(name, _)| shown(name.to_string().as_bytes())).collect();
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    if names.len() < entries.len() {
+        names.push("more".to_owned());
+    }
+    names.join(", ")
+}
+
+/// How many members of a map an error names.
+const MEMBERS_SHOWN_MAX: usize = 4;
 
 /// The operation in a line of a log; nothing if the line is about something else.
 pub(super) fn line(text: &[u8], number: u64, is_bare: bool) -> Result<Option<Record>, ReadError> {

@@ -153,6 +153,10 @@ fn recognize<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Format, ReadError> {
     if jepsen::is_its_log(ahead) {
         return Ok(Format::JepsenLog);
     }
+    if ahead.starts_with(GZIP) {
+        let expected = "a text; unpack it first: zcat FILE | synod check -";
+        return Err(Fault::new(cursor.place(), expected, "a file packed by gzip").into());
+    }
     let expected = "a history: JSON lines with a header, Jepsen's EDN or JSON, or a log of Jepsen's";
     let first_line = trimmed.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let found = match trimmed {
@@ -161,6 +165,9 @@ fn recognize<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Format, ReadError> {
     };
     Err(Fault::new(cursor.place(), expected, found).into())
 }
+
+/// How files that gzip packed begin.
+const GZIP: &[u8] = b"\x1f\x8b";
 
 /// Which of the notations in JSON a text has. Ours names its version on the first line; an object that does not say what
 /// it is either is one of ours without a header.

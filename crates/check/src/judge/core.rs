@@ -6,6 +6,10 @@
 //! or never. A history that is impossible although it was weakened was impossible before, all the more; what could not
 //! be weakened is the core. (A read that is weakened says nothing any more, and is gone.)
 //!
+//! Where an answer tells its operation's place, as the revisions of an etcd do, one without an answer could be anywhere, and all orders of such
+//! ones would have to be looked through. There an operation that is weakened keeps its answer and loses the time of it: it
+//! [returns last of all](Weakening::Late). That says less than before too, and what is left is whose being over mattered.
+//!
 //! Which operations can be weakened together is searched by halving, as in delta debugging (Zeller and Hildebrandt, 2002): large
 //! pieces first, the oldest first. The result cannot be weakened by any single one of its operations, unless a limit
 //! ended the search before; it need not be the smallest of all.
@@ -29,6 +33,8 @@ pub struct Core {
     pub before: usize,
     /// How many others there are in the prefix. They may have taken effect at any time after their invocation, or never.
     pub others: usize,
+    /// Whether the others are known to have been answered some time: see the essay of this module.
+    pub others_are_answered: bool,
     /// Whether no operation can be left out.
     pub is_minimal: bool,
 }
@@ -42,6 +48,7 @@ pub(super) fn core<S>(
     spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
     history: &History<S::Input, S::Output>,
     last: usize,
+    weakening: Weakening,
     trial: Effort<'_>,
     has_time: &dyn Fn() -> bool,
 ) -> Core
@@ -60,7 +67,7 @@ where
     let mut kept = before.split_off(before.len().saturating_sub(LATEST));
     let mut is_weak = vec![false; history.len()];
     let mut judge = |is_weak: &[bool]| {
-        let weaker = weakened(history, is_weak);
+        let weaker = weakened(history, is_weak, weakening);
         check_with(&spec_of(&weaker), &weaker, trial)
     };
     let mut is_minimal = weaken(&mut kept, &mut is_weak, &mut judge, u32::MAX, has_time);
@@ -77,7 +84,8 @@ where
     let mut operations = kept;
     operations.push(last);
     operations.sort_unstable();
-    Core { operations, before, others, is_minimal }
+    let others_are_answered = weakening == Weakening::Late;
+    Core { operations, before, others, others_are_answered, is_minimal }
 }
 
 /// After so many trials without an answer nothing before the latest operations is weakened any more.
@@ -124,8 +132,24 @@ fn weaken(
     kept.is_empty()
 }
 
-/// The same history, in which some operations were never answered.
-pub(super) fn weakened<I: Clone, O: Clone>(history: &History<I, O>, is_weak: &[bool]) -> History<I, O> {
+/// What becomes of an operation that is weakened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weakening {
+    /// It was never answered.
+    Unanswered,
+    /// It was answered after everything else.
+    Late,
+}
+
+/// The same history, in which some operations are weakened.
+pub(super) fn weakened<I: Clone, O: Clone>(
+    history: &History<I, O>,
+    is_weak: &[bool],
+    weakening: Weakening,
+) -> History<I, O> {
+    if weakening == Weakening::Late {
+        return with_late_returns(history, is_weak);
+    }
     let mut recorder = Recorder::new();
     let mut ids = vec![None; history.len()];
     for event in history.events() {
@@ -152,4 +176,12 @@ pub(super) fn weakened<I: Clone, O: Clone>(history: &History<I, O>, is_weak: &[b
         }
     }
     recorder.finish()
+}
+
+/// The same history, in which some operations return last of all. Each is a client of its own: it may have gone on meanwhile.
+fn with_late_returns<I: Clone, O: Clone>(history: &History<I, O>, is_weak: &[bool]) -> History<I, O> {
+    let is_late = |event: &Event| matches!(*event, Event::Returned(index) if is_weak[index]);
+    let (late, mut events): (Vec<Event>, Vec<Event>) = history.events().iter().copied().partition(is_late);
+    events.extend(late);
+    History::from_parts(history.operations().to_vec(), events)
 }

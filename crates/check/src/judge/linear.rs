@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::core::{Core, core, weakened};
+use super::core::{Core, Weakening, core, weakened};
 use super::{EXPLANATION_TIME_MAX, Question, Seeker};
 use crate::format::Object;
 use crate::format::objects::Typed;
@@ -23,6 +23,7 @@ pub(super) struct Linear {
 /// Asks whether a history is linearizable.
 pub(super) struct Linearizability<'a> {
     pub question: &'a Question<'a>,
+    pub object: Object,
 }
 
 impl Seeker for Linearizability<'_> {
@@ -36,7 +37,11 @@ impl Seeker for Linearizability<'_> {
     where
         S: Specification<Input: Sync, Output: Sync> + Sync,
     {
-        linearizable(typed, spec_of, self.question)
+        let weakening = match self.object {
+            Object::Etcd => Weakening::Late,
+            _ => Weakening::Unanswered,
+        };
+        linearizable(typed, spec_of, self.question, weakening)
     }
 
     fn none(self, object: Object) -> Linear {
@@ -50,6 +55,7 @@ fn linearizable<S>(
     typed: &Typed<S::Input, S::Output>,
     spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
     question: &Question<'_>,
+    weakening: Weakening,
 ) -> Linear
 where
     S: Specification<Input: Sync, Output: Sync> + Sync,
@@ -67,7 +73,7 @@ where
                 indices.into_iter().map(|index| typed.sources[part.sources[index]]).collect()
             };
             let trial = Effort { limits: TRIAL_LIMITS, time: patience.limit, ..Effort::default() };
-            let core = core(spec_of, &part.history, part.last, trial, &|| patience.lasts());
+            let core = core(spec_of, &part.history, part.last, weakening, trial, &|| patience.lasts());
             let before = &part.history.events()[..part.history.events().len() - 1];
             let order = witness(&spec_of(&part.before()), &part.history, before, WitnessLimits::default());
             linear.orders.extend(order.map(|order| sources(order.order)));
@@ -208,7 +214,7 @@ impl<I: Clone, O: Clone> Part<I, O> {
     fn before(&self) -> History<I, O> {
         let mut is_weak = vec![false; self.history.len()];
         is_weak[self.last] = true;
-        weakened(&self.history, &is_weak)
+        weakened(&self.history, &is_weak, Weakening::Unanswered)
     }
 }
 

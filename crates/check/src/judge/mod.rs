@@ -15,7 +15,7 @@ mod transactions;
 
 use std::time::Duration;
 
-use crate::format::objects::{Typed, assumed_initial};
+use crate::format::objects::{Keying, Typed, assumed_initial, keying};
 use crate::format::{Fault, Log, Object};
 use crate::history::History;
 use crate::linearizability::Effort;
@@ -75,6 +75,8 @@ pub struct Answer {
     pub orders: Vec<Vec<usize>>,
     /// What was taken for granted though the log does not say it, in sentences.
     pub assumptions: Vec<String>,
+    /// How the log names its objects.
+    pub keying: Keying,
 }
 
 /// What was found about one model, in the log's terms: operation ids are indices of the log.
@@ -133,12 +135,16 @@ pub fn judge(log: &Log, question: &Question<'_>) -> Result<Answer, QuestionError
         )
     });
     let assumptions = Vec::from_iter(assumed);
+    let keying = match object.is_transactional() || object == Object::Etcd {
+        true => Keying::Single,
+        false => keying(log),
+    };
     if object.is_transactional() {
         let (findings, anomalies) = transactions::judge(log, object, question, &models).map_err(at_fault)?;
-        return Ok(Answer { object, findings, anomalies, orders: Vec::new(), assumptions });
+        return Ok(Answer { object, findings, anomalies, orders: Vec::new(), assumptions, keying });
     }
     let (findings, orders) = operations::judge(log, object, question, &models).map_err(at_fault)?;
-    Ok(Answer { object, findings, anomalies: Vec::new(), orders, assumptions })
+    Ok(Answer { object, findings, anomalies: Vec::new(), orders, assumptions, keying })
 }
 
 /// Something that is found out about a history, whatever its specification.

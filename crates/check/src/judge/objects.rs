@@ -4,7 +4,9 @@ use super::Seeker;
 use crate::format::objects::{self, Keying, Typed, keying, typed};
 use crate::format::{Datum, Fault, Log, Object, Operation};
 use crate::history::History;
-use crate::specification::{At, CasRegister, Counter, Keyed, Lock, Queue, Set, Specification, Texts};
+use crate::specification::{
+    At, CasRegister, Counter, KeyValue, Keyed, Lock, Queue, Set, Specification, Texts,
+};
 
 /// Hands the seeker the log as a history of its specification.
 pub(super) fn with_history<T: Seeker>(log: &Log, object: Object, seeker: T) -> Result<T::Found, Fault> {
@@ -51,7 +53,15 @@ pub(super) fn with_history<T: Seeker>(log: &Log, object: Object, seeker: T) -> R
             let convert = |operation: &Operation| objects::lock(object, format, keying, operation);
             keyed(log, keying, convert, |_| Lock, seeker)
         }
-        Object::Etcd | Object::ListAppend | Object::ReadWrite => Ok(seeker.none(object)),
+        Object::Etcd => {
+            let initial = objects::etcd_store(log)?;
+            let spec = |history: &History<_, _>| KeyValue {
+                initial: initial.clone(),
+                ..KeyValue::for_history(history)
+            };
+            Ok(seeker.seek(&spec, &typed(log, objects::etcd)?))
+        }
+        Object::ListAppend | Object::ReadWrite => Ok(seeker.none(object)),
     }
 }
 

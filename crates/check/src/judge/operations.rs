@@ -31,7 +31,7 @@ pub(super) fn judge(
         // Of all the time at most half, so that something is left for the other models.
         let halved = Question { effort: halved(question.effort), ..question.clone() };
         let question = if models.len() > 1 { &halved } else { question };
-        let found: Linear = objects::with_history(log, object, Linearizability { question })?;
+        let found: Linear = objects::with_history(log, object, Linearizability { question, object })?;
         (core, orders) = (found.core, found.orders);
         judged.push(found.judgement);
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Anomalous, Answer, Core, Explained};
+use crate::format::objects::{self, Keying, Parts};
 use crate::format::{Datum, Ending, Log, Operation};
 use crate::model::{Breach, Finding, Judgement, Model, Summary};
 
@@ -12,6 +13,8 @@ const LISTED_MAX: usize = 24;
 const ORDER_SHOWN_MAX: usize = 12;
 /// Longest description of a value within a line, in characters.
 const VALUE_CHARACTERS_MAX: usize = 48;
+/// Longest description of a request to an etcd, and of its answer, in characters.
+const REQUEST_CHARACTERS_MAX: usize = 160;
 
 /// The report on an answer, in lines of at most `columns` characters as far as words allow.
 pub fn report(log: &Log, answer: &Answer, columns: usize) -> String {
@@ -120,7 +123,13 @@ fn finding(text: &mut String, log: &Log, answer: &Answer, explained: &Explained,
             if !operations.is_empty() {
                 text.push('\n');
             }
-            list(text, log, &operations, Marks { last: None, numbers: Some(answer.mark()) }, columns);
+            list(
+                text,
+                log,
+                &operations,
+                Marks { keying: answer.keying, last: None, numbers: Some(answer.mark()) },
+                columns,
+            );
             if !breach.steps.is_empty() {
                 text.push('\n');
             }
@@ -156,7 +165,7 @@ fn linearizability(
     let sentence = format!(
         "Broken: linearizability. `{}` of process {} ({}) cannot have taken effect at any moment between its \
          invocation and its return.",
-        describe(operation),
+        describe(operation, answer.keying),
         log.client_name(operation.client),
         lines_of(operation)
     );
@@ -164,7 +173,13 @@ fn linearizability(
     if let Some(core) = &explained.core {
         text.push('\n');
         paragraph(text, &core_sentence(core), "", columns);
-        list(text, log, &core.operations, Marks { last: Some(last), numbers: None }, columns);
+        list(
+            text,
+            log,
+            &core.operations,
+            Marks { keying: answer.keying, last: Some(last), numbers: None },
+            columns,
+        );
     }
     text.push('\n');
     paragraph(text, "What it ran into, in every state that was possible when it returned:", "", columns);
@@ -176,14 +191,18 @@ fn linearizability(
     if !concurrent.is_empty() {
         text.push('\n');
         paragraph(text, "In flight then, in any order or not at all, and no help:", "", columns);
-        list(text, log, &concurrent, Marks::default(), columns);
+        list(text, log, &concurrent, Marks { keying: answer.keying, last: None, numbers: None }, columns);
     }
     if let Some(order) = answer.orders.first() {
         text.push('\n');
         let shown: Vec<String> = order[order.len().saturating_sub(ORDER_SHOWN_MAX)..]
             .iter()
             .map(|&index| {
-                format!("{} (line {})", describe(&log.operations[index]), log.operations[index].place.line)
+                format!(
+                    "{} (line {})",
+                    describe(&log.operations[index], answer.keying),
+                    log.operations[index].place.line
+                )
             })
             .collect();
         let cut = order.len().saturating_sub(ORDER_SHOWN_MAX);
@@ -207,7 +226,9 @@ fn core_sentence(core: &Core) -> String {
     };
     let others = match core.others {
         0 => String::new(),
+        1 if core.others_are_answered => ", whenever the other one returned".to_owned(),
         1 => ", whether the other one took effect at any time after its invocation or never".to_owned(),
+        count if core.others_are_answered => format!(", whenever the other {count} of the prefix returned"),
         count => {
             format!(
                 ", whenever after their invocation the other {count} of the prefix took effect, if at all"
@@ -218,9 +239,14 @@ fn core_sentence(core: &Core) -> String {
     format!("{these} impossible already{before}{others}{rest}:")
 }
 
+/// What stands behind the operation that cannot be placed.
+const LAST: &str = "  <- cannot be placed";
+
 /// What a list of operations says besides.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Marks {
+    /// How the log names its objects.
+    keying: Keying,
     /// The operation that cannot be placed.
     last: Option<usize>,
     /// What stands before their numbers, where a text calls them by these.
@@ -242,18 +268,18 @@ fn list(text: &mut String, log: &Log, operations: &[usize], marks: Marks, column
     let process = |index: usize| log.client_name(log.operations[index].client);
     let (numbers_wide, lines_wide, process_wide) = (width(&number), width(&lines), width(&process));
     for &index in shown {
-        let mark = if marks.last == Some(index) { "  <- cannot be placed" } else { "" };
+        let mark = if marks.last == Some(index) { LAST } else { "" };
         let number = match marks.numbers {
             Some(_) => format!("{:<numbers_wide$}  ", number(index)),
             None => String::new(),
         };
         let line = format!(
-            "  {number}{:<lines_wide$}  process {:<process_wide$}  {}{mark}",
+            "  {number}{:<lines_wide$}  process {:<process_wide$}  {}",
             lines(index),
             process(index),
-            describe(&log.operations[index])
+            describe(&log.operations[index], marks.keying)
         );
-        let _ = writeln!(text, "{}", cut(&line, columns));
+        let _ = writeln!(text, "{}{mark}", cut(&line, columns.saturating_sub(mark.len())));
     }
 }
 
@@ -267,13 +293,22 @@ fn lines_of(operation: &Operation) -> String {
 }
 
 /// An operation in a few words: `write 3`, `read → 3`, `"a": append "x" → ?`, `append x 1, r y [1 2]`.
-pub fn describe(operation: &Operation) -> String {
+/// `keying` says how the log names its objects.
+pub fn describe(operation: &Operation, keying: Keying) -> String {
     let mut text = String::new();
-    if let Some(key) = &operation.key {
+    if let Some(request) = etcd_request(operation) {
+        return request;
+    }
+    let parts = keying.split(operation).unwrap_or(Parts {
+        key: operation.key.as_ref(),
+        argument: &operation.argument,
+        answer: None,
+    });
+    if let Some(key) = parts.key {
         let _ = write!(text, "{}: ", short(key));
     }
     if !transaction(&mut text, operation) {
-        single(&mut text, operation);
+        single(&mut text, operation, parts);
     }
     match &operation.ending {
         Ending::Returned { .. } => {}
@@ -283,16 +318,36 @@ pub fn describe(operation: &Operation) -> String {
     text
 }
 
+/// A request to an etcd, if it is one, as its client would write it.
+fn etcd_request(operation: &Operation) -> Option<String> {
+    let Datum::Map(_) = operation.argument else { return None };
+    let asked = match &operation.ending {
+        // What failed is shown as it was asked.
+        Ending::Failed { .. } => {
+            &Operation { ending: Ending::Unknown { at: None, error: None }, ..operation.clone() }
+        }
+        _ => operation,
+    };
+    let (request, answer) = objects::etcd(asked).ok()??;
+    let answer = match (&operation.ending, answer) {
+        (_, Some(answer)) => answer.to_string(),
+        (Ending::Failed { .. }, None) => "failed".to_owned(),
+        (_, None) => "?".to_owned(),
+    };
+    let request = cut(&request.to_string(), REQUEST_CHARACTERS_MAX);
+    Some(format!("{request} → {}", cut(&answer, REQUEST_CHARACTERS_MAX)))
+}
+
 /// The parts of a transaction, if it is one.
 fn transaction(text: &mut String, operation: &Operation) -> bool {
-    if &*operation.function != "txn" {
-        return false;
-    }
     let asked_or_answered = match &operation.ending {
         Ending::Returned { value, .. } if !value.is_nil() => value,
         _ => &operation.argument,
     };
     let Some(parts) = asked_or_answered.as_list() else { return false };
+    if &*operation.function != "txn" && !parts.iter().all(objects::is_part) {
+        return false;
+    }
     for (place, part) in parts.iter().enumerate() {
         let before = if place == 0 { "" } else { ", " };
         let words = part.as_list().unwrap_or_default().iter().enumerate().map(|(place, word)| {
@@ -305,16 +360,17 @@ fn transaction(text: &mut String, operation: &Operation) -> bool {
     true
 }
 
-fn single(text: &mut String, operation: &Operation) {
+fn single(text: &mut String, operation: &Operation, parts: Parts<'_>) {
+    let Parts { argument, answer, .. } = parts;
     text.push_str(&operation.function);
-    if !operation.argument.is_nil() {
-        let _ = write!(text, " {}", short(&operation.argument));
+    if !argument.is_nil() {
+        let _ = write!(text, " {}", short(argument));
     }
     let is_question =
         matches!(&*operation.function, "read" | "r" | "get" | "dequeue" | "elements" | "contains" | "range");
-    if let Ending::Returned { value, .. } = &operation.ending {
+    if let Some(value) = answer {
         // `nil` is an answer only where one was asked for.
-        let is_news = *value != operation.argument && !value.is_nil();
+        let is_news = value != argument && !value.is_nil();
         if is_question || is_news {
             let _ = write!(text, " → {}", short(value));
         }

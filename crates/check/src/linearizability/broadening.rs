@@ -66,6 +66,8 @@ const WEAKER_DEATHS_MIN: u32 = 2;
 /// What is spent on the worlds before a return that is known to be impossible.
 const EXPLANATION_STEPS_MAX: u64 = 2_000_000;
 const EXPLANATION_WORLDS_MAX: usize = 4_096;
+/// How many of the values that were written last are tried, where there are too many worlds to keep them all.
+const CANDIDATES_MAX: usize = 64;
 /// Steps after which the time is looked at again.
 const STEPS_PER_LOOK: u64 = 20_000;
 
@@ -161,7 +163,9 @@ impl<'a, S: Specification> Course<'a, S> {
         match self.advance(&mut pass, events, limits.configurations_max) {
             Stop::Ended(ending @ Ending::Violation(_)) => ending.into(),
             _ => {
-                Verdict::Violation(Box::new(explain::without_worlds(self.spec, self.history, events, scope)))
+                let states = zones::possible_states(self.spec, self.history, events, CANDIDATES_MAX);
+                let violation = explain::without_worlds(self.spec, self.history, events, scope, &states);
+                Verdict::Violation(Box::new(violation))
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::history::{Client, Event, History, OperationId, Outcome};
+use crate::history::{Client, Event, History, Operation, OperationId, Outcome};
 use crate::specification::{Effect, Specification};
 use crate::verdict::{
     CONCURRENT_SHOWN_MAX, OperationSummary, POSSIBILITIES_SHOWN_MAX, Possibility, Violation,
@@ -66,12 +66,14 @@ fn summary<S: Specification, M: Mask>(search: &Search<S, M>, slot: usize) -> Ope
     OperationSummary { id, text: text(id, &what, label.client, label.invoked, label.returned) }
 }
 
-/// Why events whose last is a return cannot be explained, where nothing is known of the worlds before it.
+/// Why events whose last is a return cannot be explained, where the worlds before it are too many: of them only `states` are
+/// known.
 pub(super) fn without_worlds<S: Specification>(
     spec: &S,
     history: &History<S::Input, S::Output>,
     events: &[Event],
     scope: &Scope,
+    states: &[S::State],
 ) -> Violation {
     let summary = |index: usize| {
         let operation = &history.operations()[index];
@@ -99,14 +101,23 @@ pub(super) fn without_worlds<S: Specification>(
         };
     }
     let impossible = returned.pop().expect("the last event is a return");
+    let Operation { input, outcome, .. } = &history.operations()[impossible];
+    let possibility = |state: &S::State| Possibility {
+        state: spec.describe_state(state),
+        taken_effect: Vec::new(),
+        objection: match outcome {
+            Outcome::Returned { output, .. } => spec.objection(state, input, output),
+            Outcome::Open => String::new(),
+        },
+    };
     let others: Vec<usize> = in_flight.into_iter().filter(|index| changes(*index)).collect();
     Violation {
         partition: partition(scope),
         operation: summary(impossible),
         explained_before: returned.len() as u64,
         even_if_repeated: false,
-        possibilities: Vec::new(),
-        possibilities_count: 0,
+        possibilities: states.iter().take(POSSIBILITIES_SHOWN_MAX).map(possibility).collect(),
+        possibilities_count: states.len(),
         concurrent: others.iter().copied().take(CONCURRENT_SHOWN_MAX).map(summary).collect(),
         concurrent_count: others.len(),
     }

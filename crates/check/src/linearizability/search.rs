@@ -245,7 +245,9 @@ impl<S: Specification, M: Mask> Search<S, M> {
         let mut index = 0;
         while index < self.explored.len() {
             let world = self.explored.get(index).clone();
-            self.explore(&world, slot);
+            if !self.is_past(&world, slot) {
+                self.explore(&world, slot);
+            }
             self.check_limits()?;
             index += 1;
         }
@@ -334,9 +336,18 @@ impl<S: Specification, M: Mask> Search<S, M> {
     fn take(&mut self, world: Configuration<M>, target: usize) {
         if world.used.contains(target) {
             self.next.insert(world.closed(target));
-        } else {
+        } else if !self.is_past(&world, target) {
             self.explored.insert(world, &self.kinds);
         }
+    }
+
+    /// Whether what the operation in `target` returned cannot be explained from there any more.
+    fn is_past(&self, world: &Configuration<M>, target: usize) -> bool {
+        let action = self.automaton.known(self.slot(target).action);
+        let output = action.output.as_ref();
+        output.is_some_and(|output| {
+            self.automaton.spec.is_past(self.automaton.state(world.state), &action.input, output)
+        })
     }
 
     /// The world after the operation in `slot`, which is legal there, and is no overwrite.

@@ -51,6 +51,61 @@ pub(super) fn decide<S: Specification>(
     Some(Found::Impossible(possible))
 }
 
+/// The states that were possible when the last of `events` came, a return that is impossible: each that a read of that moment could
+/// have returned. The newest come first; only the newest `candidates_max` that were written are looked at.
+pub(super) fn possible_states<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+    events: &[Event],
+    candidates_max: usize,
+) -> Vec<S::State> {
+    let Some((_, before)) = events.split_last() else { return Vec::new() };
+    let Some(mut accesses) = Accesses::new(spec, history, before) else { return Vec::new() };
+    let now = events.len();
+    let mut is_possible = |cluster| {
+        accesses.spans.push(Span { cluster, is_write: false, invoked: now, returned: now + 1 });
+        let is_possible = accesses.is_possible(now + 1);
+        accesses.spans.pop();
+        is_possible
+    };
+    let written: Vec<(S::State, u32)> = written(spec, history, before, candidates_max);
+    let mut states: Vec<S::State> =
+        written.into_iter().filter(|(_, cluster)| is_possible(*cluster)).map(|(state, _)| state).collect();
+    if is_possible(FIRST) {
+        states.push(spec.initial());
+    }
+    states
+}
+
+/// What was written last, the newest first, with its cluster.
+fn written<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+    events: &[Event],
+    count_max: usize,
+) -> Vec<(S::State, u32)> {
+    let mut clusters: HashMap<S::State, u32> = HashMap::from([(spec.initial(), FIRST)]);
+    let mut written = Vec::new();
+    for event in events {
+        let Event::Invoked(index) = *event else { continue };
+        let operation = &history.operations()[index];
+        let (input, output) = (&operation.input, operation.output());
+        if output.is_none() && spec.effect_within_partition(input, output) == Effect::ReadOnly {
+            continue;
+        }
+        let Some(access) = spec.access(input, output) else { continue };
+        let (Access::Read(value) | Access::Write(value)) = &access;
+        let next = clusters.len() as u32;
+        let cluster = *clusters.entry(value.clone()).or_insert(next);
+        if let Access::Write(value) = access {
+            written.push((value, cluster));
+        }
+    }
+    written.reverse();
+    written.truncate(count_max);
+    written
+}
+
 /// When something never happens.
 const NEVER: usize = usize::MAX;
 
@@ -226,6 +281,57 @@ mod tests {
             }
         }
         assert!(kept > 10_000 && broken > 10_000, "both must be exercised: {kept} kept, {broken} broken");
+    }
+
+    /// The history up to a return, which is left out, with a read of `value` after everything else.
+    fn with_a_read_at_the_end(
+        history: &History<RegisterInput<u64>, RegisterOutput<u64>>,
+        place: usize,
+        value: u64,
+    ) -> History<RegisterInput<u64>, RegisterOutput<u64>> {
+        let Event::Returned(target) = history.events()[place] else { panic!("a return is impossible") };
+        let before = &history.events()[..place];
+        let mut operations = Vec::new();
+        for event in before {
+            let Event::Invoked(index) = *event else { continue };
+            let operation = &history.operations()[index];
+            if index == target {
+                continue;
+            }
+            let has_returned = before.contains(&Event::Returned(index));
+            operations.push(match has_returned {
+                true => operation.clone(),
+                false => Operation::open(operation.client, operation.invoked, operation.input),
+            });
+        }
+        let late = |seconds| Duration::from_secs(seconds);
+        operations.push(Operation::returned(
+            Client(99),
+            late(1),
+            late(2),
+            RegisterInput::Read,
+            RegisterOutput::Value(value),
+        ));
+        History::from_operations(operations).expect("a part of a history is one")
+    }
+
+    #[test]
+    fn the_states_that_are_told_are_those_that_a_read_could_have_returned() {
+        let spec = Register { initial: 0 };
+        let mut random = Random::new(2);
+        let mut told = 0;
+        for number in 0..5_000 {
+            let history = chaos(&mut random);
+            let Some(Found::Impossible(place)) = decide(&spec, &history, history.events()) else { continue };
+            let states = possible_states(&spec, &history, &history.events()[..=place], 8);
+            told += states.len();
+            for value in 0..5 {
+                let with_read = with_a_read_at_the_end(&history, place, value);
+                let is_possible = brute_force::is_linearizable(&spec, &with_read);
+                assert_eq!(states.contains(&value), is_possible, "{number}: {value} in {history:?}");
+            }
+        }
+        assert!(told > 2_000, "{told} states were told");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 "use strict";
-// Draws what can be seen and nothing else. Positions come laid out; `zoom` scales them, `scroll` moves them.
+// Draws what can be seen and nothing else. Positions come laid out; `zoom` scales them, `scroll` moves them. The chart is no taller than the
+// window, since a canvas has a greatest height, which some thousand lanes are beyond: it goes down with the reader.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const count = data.from.length;
   const $ = (id) => document.getElementById(id);
-  const chart = $("chart"), overview = $("overview"), tip = $("tip"), details = $("details");
+  const chart = $("chart"), view = $("view"), overview = $("overview"), tip = $("tip"), details = $("details");
   const NAMES = 116, HEAD = 40, BAR = 24, ZOOM_MAX = 4, LANES_SHOWN_MAX = 40;
   const LANE = data.lanes.length > LANES_SHOWN_MAX ? 28 : 34;
   const HEIGHT = HEAD + Math.max(1, data.lanes.length) * LANE + 8;
+  view.style.height = HEIGHT + 2 + "px";
 
   // The bars of each lane stand from left to right and do not overlap, so the visible ones are found by halving.
   const lanes = data.lanes.map(() => []);
@@ -18,7 +20,7 @@
   const place = new Int32Array(count).fill(-1), part = new Int32Array(count).fill(-1);
   data.orders.forEach((order, number) => order.forEach((bar, at) => { place[bar] = at; part[bar] = number; }));
 
-  let zoom = 1, scroll = 0, chosen = -1, hovered = -1, colors = {}, width = chart.clientWidth, scheduled = false;
+  let zoom = 1, scroll = 0, down = 0, chosen = -1, hovered = -1, colors = {}, width = chart.clientWidth, scheduled = false;
   const room = () => Math.max(1, width - NAMES);
   const zoomMin = () => Math.min(1, room() / data.width);
   const x = (position) => NAMES + position * zoom - scroll;
@@ -114,16 +116,22 @@
     width = chart.clientWidth;
     zoom = clamp(zoom, zoomMin(), ZOOM_MAX);
     scroll = clamp(scroll, 0, Math.max(0, data.width * zoom - room()));
-    const pen = sized(chart, HEIGHT);
+    const tall = Math.min(HEIGHT, Math.max(window.innerHeight, HEAD + LANE));
+    down = Math.floor(clamp(-view.getBoundingClientRect().top, 0, HEIGHT - tall));
+    chart.style.top = down + "px";
+    const pen = sized(chart, tall);
     pen.fillStyle = colors.paper;
-    pen.fillRect(0, 0, width, HEIGHT);
+    pen.fillRect(0, 0, width, tall);
     pen.font = FONT;
     const left = scroll / zoom, right = (scroll + room()) / zoom;
+    pen.save();
+    pen.translate(0, -down);
     drawBands(pen, left, right);
-    drawRuler(pen, left, right);
     let visible = 0;
     const shown = [];
-    for (let number = 0; number < lanes.length; number++) {
+    const firstLane = Math.max(0, Math.floor((down - HEAD) / LANE));
+    const lastLane = Math.min(lanes.length - 1, Math.floor((down + tall - HEAD) / LANE));
+    for (let number = firstLane; number <= lastLane; number++) {
       const lane = lanes[number], top = HEAD + number * LANE;
       pen.strokeStyle = colors.line;
       pen.lineWidth = 1;
@@ -144,10 +152,23 @@
     }
     drawOrder(pen, shown);
     drawFlags(pen, left, right);
+    pen.restore();
+    drawHead(pen, left, right);
     drawOverview(left, right);
     const root = document.documentElement.dataset;
     root.ready = "yes"; root.visible = visible; root.chosen = chosen; root.zoom = zoom.toFixed(4);
     root.count = count;
+  }
+
+  // What the time is, above the lanes that are shown.
+  function drawHead(pen, left, right) {
+    pen.save();
+    pen.beginPath(); pen.rect(0, 0, width, HEAD - 6); pen.clip();
+    pen.fillStyle = colors.paper;
+    pen.fillRect(0, 0, width, HEAD);
+    drawBands(pen, left, right);
+    drawRuler(pen, left, right);
+    pen.restore();
   }
 
   function drawName(pen, number, first, top) {
@@ -280,8 +301,8 @@
     if (isCentred || from < NAMES || to > width) {
       scroll = (data.from[bar] + data.to[bar]) / 2 * zoom - room() / 2;
     }
-    const top = HEAD + data.lane[bar] * LANE, rectangle = chart.getBoundingClientRect();
-    if (rectangle.top + top < 0 || rectangle.top + top + LANE > window.innerHeight) {
+    const top = HEAD + data.lane[bar] * LANE, rectangle = view.getBoundingClientRect();
+    if (rectangle.top + top < (down > 0 ? HEAD : 0) || rectangle.top + top + LANE > window.innerHeight) {
       window.scrollBy(0, rectangle.top + top - window.innerHeight / 2);
     }
     redraw();
@@ -357,7 +378,7 @@
   if (data.problems.length === 0) $("jump").disabled = true;
 
   function barAt(event) {
-    const rectangle = chart.getBoundingClientRect(), px = event.clientX - rectangle.left, py = event.clientY - rectangle.top;
+    const rectangle = chart.getBoundingClientRect(), px = event.clientX - rectangle.left, py = event.clientY - rectangle.top + down;
     const number = Math.floor((py - HEAD) / LANE);
     if (px < NAMES || number < 0 || number >= lanes.length) return -1;
     const lane = lanes[number], position = (px - NAMES + scroll) / zoom, at = firstVisible(lane, position - 2 / zoom);
@@ -415,6 +436,7 @@
   overview.addEventListener("pointerdown", goTo);
   overview.addEventListener("pointermove", (event) => { if (event.buttons) goTo(event); });
   window.addEventListener("resize", redraw);
+  window.addEventListener("scroll", redraw, { passive: true });
 
   setTheme(system.matches ? "dark" : "light");
 })();

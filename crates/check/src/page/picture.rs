@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::format::objects::Keying;
 use crate::format::{Ending, Log};
 use crate::history::Client;
 use crate::judge::{Answer, describe};
@@ -115,7 +116,7 @@ impl Picture {
     /// Lays a log out, with what was found about it.
     pub fn new(log: &Log, answer: &Answer, title: &str, verdict: &str) -> Self {
         let lane_of = lanes(log);
-        let mut layout = Layout::new(log, &lane_of);
+        let mut layout = Layout::new(log, answer.keying, &lane_of);
         layout.place();
         let end = layout.positions.last().copied().unwrap_or_default() + GAP;
         let width = layout.lane_ends.iter().fold(end, |width, lane_end| width.max(*lane_end + GAP));
@@ -135,7 +136,7 @@ impl Picture {
                 client: log.client_name(operation.client),
                 from: layout.from[index],
                 to: layout.to[index],
-                label: describe(operation),
+                label: describe(operation, answer.keying),
                 kind,
                 point: points[index],
                 line: operation.place.line,
@@ -221,6 +222,7 @@ fn lanes(log: &Log) -> BTreeMap<Client, usize> {
 /// Positions under way.
 struct Layout<'a> {
     log: &'a Log,
+    keying: Keying,
     lane_of: &'a BTreeMap<Client, usize>,
     /// By rank.
     positions: Vec<f64>,
@@ -234,11 +236,12 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    fn new(log: &'a Log, lane_of: &'a BTreeMap<Client, usize>) -> Self {
+    fn new(log: &'a Log, keying: Keying, lane_of: &'a BTreeMap<Client, usize>) -> Self {
         let count = log.operations.len();
         let lanes = lane_of.values().max().map_or(0, |last| last + 1);
         Self {
             log,
+            keying,
             lane_of,
             positions: Vec::with_capacity(count * 2),
             from: vec![0.0; count],
@@ -261,11 +264,11 @@ impl<'a> Layout<'a> {
                 self.from[end.operation] = at;
                 self.ranks[end.operation].0 = rank;
                 if is_open {
-                    self.to[end.operation] = at + text_width(operation);
+                    self.to[end.operation] = at + text_width(operation, self.keying);
                     self.lane_ends[lane] = self.to[end.operation];
                 }
             } else if !is_open {
-                at = f64::max(at, self.from[end.operation] + text_width(operation));
+                at = f64::max(at, self.from[end.operation] + text_width(operation, self.keying));
                 self.to[end.operation] = at;
                 self.lane_ends[lane] = at;
                 self.ranks[end.operation].1 = Some(rank);
@@ -276,8 +279,8 @@ impl<'a> Layout<'a> {
     }
 }
 
-fn text_width(operation: &crate::format::Operation) -> f64 {
-    let characters = describe(operation).chars().count().min(LABEL_CHARACTERS_MAX);
+fn text_width(operation: &crate::format::Operation, keying: Keying) -> f64 {
+    let characters = describe(operation, keying).chars().count().min(LABEL_CHARACTERS_MAX);
     characters as f64 * CHARACTER_WIDTH + PADDING
 }
 

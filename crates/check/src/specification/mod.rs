@@ -107,6 +107,13 @@ pub trait Specification {
         None
     }
 
+    /// Whether `output` can be the right answer neither in `state` nor in any state that follows from it, whatever happens: a
+    /// search that waits for it looks no further from there. Always a correct answer: no.
+    fn is_past(&self, state: &Self::State, input: &Self::Input, output: &Self::Output) -> bool {
+        let _ = (state, input, output);
+        false
+    }
+
     /// Why `output` is not the right answer in `state`, as a clause ("it would have read 3").
     fn objection(&self, state: &Self::State, input: &Self::Input, output: &Self::Output) -> String {
         let _ = (state, input, output);
@@ -155,6 +162,10 @@ impl<S: Specification> Specification for &S {
 
     fn access(&self, input: &S::Input, output: Option<&S::Output>) -> Option<Access<S::State>> {
         (**self).access(input, output)
+    }
+
+    fn is_past(&self, state: &S::State, input: &S::Input, output: &S::Output) -> bool {
+        (**self).is_past(state, input, output)
     }
 
     fn objection(&self, state: &S::State, input: &S::Input, output: &S::Output) -> String {

@@ -6,6 +6,7 @@ use synod_machine::{Machine, Needs};
 use synod_sim::{Hunt, Plan, PlanError, Report, Run, Subject, Swarm};
 
 use super::{About, Origin, Settings};
+use crate::chronicle::Chronicle;
 use crate::replay::{Look, Replayed, replay};
 
 /// A mechanism in the laboratory. Implemented by a unit struct in the mechanism's folder.
@@ -33,6 +34,15 @@ pub trait Mechanism: Sync + 'static {
         let _ = (plan, settings);
     }
 
+    /// Where what clients do is kept, as a history that `synod check` reads.
+    ///
+    /// # Errors
+    /// Why there is none: a clause, without a full stop.
+    fn chronicle(subject: &mut Self::Subject) -> Result<&mut Chronicle, &'static str> {
+        let _ = subject;
+        Err("its clients use no object that synod check knows")
+    }
+
     /// Shapes the calm world that `synod lab run` shows, further than [`Mechanism::shape`]: short enough to be looked at.
     fn stage(&self, plan: &mut Plan, settings: &Settings) {
         let _ = (plan, settings);
@@ -52,6 +62,9 @@ pub trait Entry: Sync {
 
     /// A calm and short world, to be looked at.
     fn story(&self, seed: u64, settings: &Settings) -> Plan;
+
+    /// Whether what clients do can be written as a history, with the default settings.
+    fn has_history(&self) -> bool;
 
     /// One run.
     ///
@@ -132,6 +145,12 @@ impl<M: Mechanism> Entry for M {
         plan
     }
 
+    fn has_history(&self) -> bool {
+        let settings = Settings::of(M::ABOUT.parameters);
+        let mut subject = self.subject(&self.story(0, &settings), &settings);
+        M::chronicle(&mut subject).is_ok()
+    }
+
     fn run(&self, plan: Plan, settings: &Settings) -> Result<Run, PlanError> {
         synod_sim::run(plan, |plan| self.subject(plan, settings))
     }
@@ -152,7 +171,7 @@ impl<M: Mechanism> Entry for M {
         look: &Look,
         trace: Option<Box<dyn fmt::Write>>,
     ) -> Result<Replayed, PlanError> {
-        replay(plan, |plan| self.subject(plan, settings), M::ABOUT.name, look, trace)
+        replay(plan, |plan| self.subject(plan, settings), M::ABOUT.name, look, trace, M::chronicle)
     }
 }
 

@@ -229,6 +229,11 @@ impl<S: Subject> World<S> {
         &self.subject
     }
 
+    /// The subject, when the run is over.
+    pub fn into_subject(self) -> S {
+        self.subject
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan

@@ -4,6 +4,7 @@
 //! function here that turns the log into a history of the specification in question, and says which line does
 //! not fit. Names are taken as Jepsen and its relatives use them.
 
+mod etcd;
 mod initial;
 mod keys;
 mod lock;
@@ -20,8 +21,9 @@ use super::error::Fault;
 use super::log::{Ending, Log, Operation};
 use crate::history::{History, Recorder};
 
+pub use etcd::{etcd, etcd_answer, etcd_request, etcd_store};
 pub use initial::{assumed_initial, initial_value};
-pub use keys::{Keying, keying};
+pub use keys::{Keying, Parts, keying};
 pub use lock::lock;
 pub(crate) use plain::times_changed;
 pub use plain::{counter, queue, set};
@@ -107,6 +109,10 @@ impl Object {
         if functions.is_empty() {
             return Err("there is no operation in it".to_owned());
         }
+        let is_request = |operation: &Operation| matches!(operation.argument, Datum::Map(_));
+        if is_among(&etcd::FUNCTIONS) && log.operations.iter().all(is_request) {
+            return Ok(Self::Etcd);
+        }
         if has("txn") || log.operations.iter().any(is_transaction) {
             if let Some(other) = log.operations.iter().find(|operation| !is_transaction_or_empty(operation)) {
                 return Err(format!(
@@ -133,7 +139,7 @@ impl Object {
             (Self::Mutex, &["acquire", "release"]),
             (Self::Lock, &["acquire", "release", "use"]),
             (Self::Counter, &["add-and-get", "add", "read"]),
-            (Self::Set, &["add", "remove", "contains", "elements", "read"]),
+            (Self::Set, &["add", "remove", "contains", "elements", "read", "final-read"]),
         ];
         for (object, names) in guesses {
             let fits = match object {
@@ -146,18 +152,30 @@ impl Object {
                 return Ok(*object);
             }
         }
-        let names: Vec<&str> = functions.into_iter().take(FUNCTIONS_SHOWN_MAX).collect();
-        Err(format!(
-            "no object is known that is asked {}; say with --spec what it is ({})",
-            names.join(", "),
-            Self::names()
-        ))
+        Err(unknown_object(&functions))
     }
 
     /// All names, for a sentence.
     pub fn names() -> String {
         Self::ALL.map(Self::name).join(", ")
     }
+}
+
+/// What to say of operations that fit no object: what is known of such tests, or which objects there are.
+fn unknown_object(functions: &BTreeSet<&str>) -> String {
+    let names: Vec<&str> = functions.iter().copied().take(FUNCTIONS_SHOWN_MAX).collect();
+    let asked = names.join(", ");
+    let hint = if functions.contains("drain") {
+        "a drain of a queue is many dequeues at once, and it is not known in which order they were: write it as one dequeue each".to_owned()
+    } else if functions.contains("transfer") {
+        format!(
+            "tests of bank accounts are judged if they are written as transactions ({})",
+            Object::ReadWrite
+        )
+    } else {
+        format!("say with --spec what it is ({})", Object::names())
+    };
+    format!("no object is known that is asked {asked}; {hint}")
 }
 
 /// How many functions a sentence names.
@@ -195,7 +213,7 @@ fn is_transaction(operation: &Operation) -> bool {
 }
 
 /// Whether a value is a micro-operation: its name, a key, and a value, which a read may leave out.
-fn is_part(value: &Datum) -> bool {
+pub(crate) fn is_part(value: &Datum) -> bool {
     let Some([name, _key, rest @ ..]) = value.as_list() else { return false };
     rest.len() <= 1
         && matches!(name, Datum::Word(_) | Datum::Text(_))

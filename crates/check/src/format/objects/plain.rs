@@ -63,7 +63,7 @@ pub fn set(
             });
             (SetInput::Contains(value), contained.transpose()?)
         }
-        "read" | "elements" => {
+        "read" | "elements" | "final-read" => {
             let elements = answer.map(|answer| match answer {
                 Datum::List(values) => Ok(SetOutput::Elements(values.iter().cloned().collect())),
                 Datum::Nil => Ok(SetOutput::Elements([].into())),

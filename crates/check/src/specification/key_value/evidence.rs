@@ -73,7 +73,7 @@ impl Evidence {
 }
 
 /// Whether the reply proves a change. A revocation may have found no key.
-fn certainly_changed(request: &Request, reply: &Reply) -> bool {
+pub(super) fn certainly_changed(request: &Request, reply: &Reply) -> bool {
     match (request, reply) {
         (Request::Put { .. }, Reply::Put { .. }) => true,
         (Request::Delete { .. }, Reply::Delete { deleted, .. }) => *deleted > 0,

@@ -90,6 +90,12 @@ impl Specification for KeyValue {
         if read_only { Effect::ReadOnly } else { Effect::General }
     }
 
+    /// Revisions never fall, and a change is made at the next one.
+    fn is_past(&self, state: &Store, input: &Request, output: &Answer) -> bool {
+        let least = state.revision + u64::from(evidence::certainly_changed(input, &output.reply));
+        output.revision < least
+    }
+
     fn objection(&self, state: &Store, input: &Request, output: &Answer) -> String {
         let (after, reply) = state.execute(input);
         let right = Answer { revision: after.revision, reply };

@@ -56,6 +56,13 @@ impl Store {
         self.pairs.insert(key, Stored { value, create_revision, mod_revision, version, lease });
     }
 
+    /// The same without a key, at the same revision.
+    pub fn without(&self, key: &[u8]) -> Self {
+        let mut pairs = self.pairs.clone();
+        pairs.remove(key);
+        Self { revision: self.revision, pairs }
+    }
+
     /// Executes a request: the store after it, and the reply.
     pub fn execute(&self, request: &Request) -> (Self, Reply) {
         let mut execution =

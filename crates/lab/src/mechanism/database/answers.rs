@@ -9,6 +9,7 @@ use std::time::Duration;
 use synod_check::etcd::{
     OldRead, OldReadAnswer, acknowledged_writes, acknowledged_writes_survive, old_reads, revisions_are_dense,
 };
+use synod_check::format::objects::etcd_answer;
 use synod_check::history::{Client, OperationId};
 use synod_check::linearizability::{Limits, check_within};
 use synod_check::specification::KeyValue;
@@ -19,7 +20,7 @@ use synod_machine::{NodeId, RequestId};
 use synod_sim::Violation;
 use synod_storage::mvcc::{LeaseId, Operation, Outcome, Revision, StoreError};
 
-use super::clients::{Crowd, Pending};
+use super::clients::{Crowd, Pending, asked};
 use super::leases::Leases;
 use super::model;
 use super::oracle::Oracle;
@@ -29,6 +30,8 @@ const LIMITS: Limits = Limits { steps_max: 2_000_000, configurations_max: 20_000
 
 /// In whose name leases expire.
 const EXPIRY: Client = Client(u64::MAX);
+/// The same in histories that are written.
+const EXPIRY_PROCESS: u64 = 999;
 
 impl Crowd {
     /// Judges an answer; whether it is what the client wanted.
@@ -83,6 +86,7 @@ impl Crowd {
         self.abandoned += 1;
         let Some(operation) = pending.recorded else { return };
         if !matches!(pending.command, Command::Propose(_)) {
+            self.chronicle.gives_up(now, id.0);
             self.close(Some(operation), now, None);
             return;
         }
@@ -99,6 +103,10 @@ impl Crowd {
             Some(Reply::Applied { revision, outcome: Ok(outcome) }) => model::outcome(*revision, outcome),
             _ => None,
         };
+        match &answer {
+            Some(answer) => self.chronicle.answers(now, id.0, || etcd_answer(answer)),
+            None => self.chronicle.fails(now, id.0),
+        }
         self.close(Some(operation), now, answer);
     }
 
@@ -252,15 +260,21 @@ impl Crowd {
     /// A lease expired, which changed keys: a change that no client asked for. Nobody could see it before it was committed.
     pub fn lease_expired(&mut self, lease: LeaseId, revision: u64, now: Duration) {
         let request = Request::Revoke { lease };
+        // No request of a client has that number.
+        let number = u64::MAX - lease.unsigned_abs();
+        self.chronicle.asks(now, EXPIRY_PROCESS, number, || asked(&request));
+        let answer = ModelAnswer { revision, reply: ModelReply::Revoke };
+        self.chronicle.answers(now, number, || etcd_answer(&answer));
         let operation = self.recorder.invoke(EXPIRY, now, request).expect("expiries follow one another");
-        self.close(Some(operation), now, Some(ModelAnswer { revision, reply: ModelReply::Revoke }));
+        self.close(Some(operation), now, Some(answer));
     }
 
     /// The run is over: all answers together.
-    pub fn judge_all(&mut self, oracle: &Oracle) -> Result<(), Violation> {
+    pub fn judge_all(&mut self, oracle: &Oracle, now: Duration) -> Result<(), Violation> {
         let broken = |property: String, sentence: String| Violation::new(&property, [], sentence);
         // What was never committed never took effect.
-        for operation in std::mem::take(&mut self.ghosts).into_values() {
+        for (id, operation) in std::mem::take(&mut self.ghosts) {
+            self.chronicle.fails(now, id.0);
             self.recorder.refuse(operation).expect("it was in flight");
         }
         let history = std::mem::take(&mut self.recorder).finish();

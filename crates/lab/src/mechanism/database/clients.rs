@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use synod_check::etcd::OldRead;
+use synod_check::format::Object;
+use synod_check::format::objects::{etcd_answer, etcd_request};
 use synod_check::history::{Client, OperationId, Recorder};
 use synod_check::specification::key_value::{Answer as ModelAnswer, Request};
-use synod_database::{Command, Consistency, Node, Query, Reply};
+use synod_database::{Answer, Command, Consistency, Node, Query, Refusal, Reply};
 use synod_machine::{NodeId, RequestId};
 use synod_sim::{Clients, Violation};
 use synod_storage::mvcc::Revision;
@@ -20,6 +22,7 @@ use super::model;
 use super::oracle::Oracle;
 use super::setting::Load;
 use super::workload::{Knowledge, LANE, draw_command};
+use crate::chronicle::{Asked, Chronicle};
 
 /// Ids from here on name streams of watches.
 const STREAMS_FROM: u64 = 1 << 62;
@@ -49,6 +52,8 @@ pub struct Crowd {
     pub abandoned: u64,
     /// Whether the search for an explanation met its limits.
     pub unexplained: bool,
+    /// What was asked of the keys and answered.
+    pub chronicle: Chronicle,
 }
 
 /// One client.
@@ -107,6 +112,7 @@ impl Crowd {
             answers: 0,
             abandoned: 0,
             unexplained: false,
+            chronicle: Chronicle::new(Object::Etcd, None),
         }
     }
 
@@ -215,6 +221,7 @@ impl Crowd {
         for (slot, command) in (0..).zip(commands) {
             let id = RequestId(envelope.0 + slot);
             let recorded = model_of(&command).map(|request| {
+                self.chronicle.asks(now, index as u64, id.0, || asked(&request));
                 // One client of the history each: the operations of a batch are concurrent, and so is what was given up.
                 let client = Client(id.0);
                 self.recorder.invoke(client, now, request).expect("a new client has nothing in flight")
@@ -245,6 +252,7 @@ impl Crowd {
         leases: &mut Leases,
     ) -> Result<Option<usize>, Violation> {
         self.answers += 1;
+        self.note_answer(id, reply, now);
         if let Reply::Applied { .. } = reply {
             judge_applied(from, id, reply, oracle)?;
         }
@@ -259,10 +267,41 @@ impl Crowd {
         Ok(actor.waiting.is_empty().then_some(index))
     }
 
+    /// Takes down what a client of the keys is told, before anything is made of it.
+    fn note_answer(&mut self, id: RequestId, reply: &Reply, now: Duration) {
+        if !self.chronicle.is_open(id.0) {
+            return;
+        }
+        let answer = match reply {
+            Reply::Applied { revision, outcome: Ok(outcome) } => model::outcome(*revision, outcome),
+            Reply::Read { revision, answer: Ok(Answer::Range(response)) } => {
+                let reply = model::range_reply(response);
+                Some(ModelAnswer { revision: model::number(*revision), reply })
+            }
+            Reply::Read { revision, answer: Ok(Answer::Txn(response)) } => {
+                let reply = model::txn_reply(response);
+                Some(ModelAnswer { revision: model::number(*revision), reply })
+            }
+            // Whether it was done is told when that is decided.
+            Reply::Refused(Refusal::TimedOut { .. }) => return,
+            _ => None,
+        };
+        match answer {
+            Some(answer) => self.chronicle.answers(now, id.0, || etcd_answer(&answer)),
+            None => self.chronicle.fails(now, id.0),
+        }
+    }
+
     /// The round that a client is in.
     pub fn round(&self, index: usize) -> u32 {
         self.clients[index].round
     }
+}
+
+/// A request as histories in files have it.
+pub(super) fn asked(request: &Request) -> Asked {
+    let (function, value) = etcd_request(request);
+    Asked::new(function, value)
 }
 
 /// What the checkers' model knows a command as, if it is about the present state of keys.

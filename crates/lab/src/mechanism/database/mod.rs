@@ -38,6 +38,7 @@ use std::time::Duration;
 use synod_machine::Machine;
 use synod_sim::{Plan, Swarm, Tolerance};
 
+use crate::chronicle::Chronicle;
 use crate::entry::{About, Mechanism, Settings};
 use planted::Planted;
 
@@ -66,6 +67,10 @@ impl Mechanism for Scene {
     type Subject = Database;
 
     const ABOUT: &'static About = &about::ABOUT;
+
+    fn chronicle(subject: &mut Database) -> Result<&mut Chronicle, &'static str> {
+        Ok(subject.chronicle())
+    }
 
     fn space(&self, settings: &Settings) -> Swarm {
         Swarm {

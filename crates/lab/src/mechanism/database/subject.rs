@@ -21,6 +21,7 @@ use super::recovery::{Recovery, errands};
 use super::replicas::Comparison;
 use super::setting::Setting;
 use super::watchers::Watchers;
+use crate::chronicle::Chronicle;
 
 const GROUP: GroupId = GroupId(0);
 
@@ -81,6 +82,11 @@ impl Database {
             messages: 0,
             setting,
         }
+    }
+
+    /// What clients ask of the keys.
+    pub fn chronicle(&mut self) -> &mut Chronicle {
+        &mut self.crowd.chronicle
     }
 
     fn act(&mut self, index: usize, clients: &mut Clients<Node>) {
@@ -339,7 +345,7 @@ impl Subject for Database {
             self.compare(view, node)?;
         }
         self.leases.judge_all(&self.oracle)?;
-        self.crowd.judge_all(&self.oracle)
+        self.crowd.judge_all(&self.oracle, view.now().since_start())
     }
 
     fn exercised(&self) -> Vec<(&'static str, u64)> {

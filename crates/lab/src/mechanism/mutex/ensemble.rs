@@ -5,6 +5,7 @@ use synod_protocols::mutex::{Command, Reply};
 use synod_sim::{Boot, Clients, Step, Violation};
 
 use super::workload::Workload;
+use crate::chronicle::Chronicle;
 use crate::entry::{Ensemble, Invariant, Nodes};
 
 /// A process of the family, as the laboratory sees it.
@@ -63,6 +64,11 @@ impl<P: Process> Processes<P> {
             entries: vec![(0, 0); count],
             process: std::marker::PhantomData,
         }
+    }
+
+    /// What clients ask of the lock that the critical section is.
+    pub fn chronicle(&mut self) -> &mut Chronicle {
+        &mut self.clients.chronicle
     }
 
     /// Exclusion: at most one process is in its critical section.
@@ -133,6 +139,9 @@ impl<P: Process> Ensemble for Processes<P> {
     fn observe(&mut self, nodes: &Nodes<'_, Self>, step: &Step<'_, P>) -> Result<(), Violation> {
         let Some(process) = nodes.machine(step.node) else { return Ok(()) };
         let was_inside = std::mem::replace(&mut self.inside[place(step.node)], process.is_inside());
+        if was_inside != process.is_inside() {
+            self.clients.passed(step.node, process.is_inside(), step.time.since_start());
+        }
         if process.is_inside() && !was_inside {
             self.order(process, step)?;
             self.entered_at[place(step.node)] = step.number;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use synod_check::format::{Datum, Object};
 use synod_machine::{Machine, NodeId};
 use synod_protocols::mutex::{Command, Reply};
 use synod_sim::{Clients, Violation};
 
+use crate::chronicle::{Asked, Chronicle};
 use crate::entry::Parameter;
 
 /// How long clients stay inside.
@@ -46,12 +48,15 @@ pub struct Workload {
     pub entered: u64,
     /// Answers that refused.
     pub refused: u64,
+    /// What the lock was asked and when it changed hands.
+    pub chronicle: Chronicle,
 }
 
 impl Workload {
     /// Clients of `nodes` processes that stay inside for `hold` and pause for at most `think`.
     pub fn new(nodes: u64, hold: Duration, think: Duration) -> Self {
-        Workload { nodes, hold, think, asked: 0, entered: 0, refused: 0 }
+        let chronicle = Chronicle::new(Object::Lock, None);
+        Workload { nodes, hold, think, asked: 0, entered: 0, refused: 0, chronicle }
     }
 
     /// The clients, of which the first is at process `first`, pause each before its first command.
@@ -66,6 +71,7 @@ impl Workload {
     /// A client's pause, or its time inside, is over.
     pub fn on_timer<M: Machine<Command = Command>>(&mut self, token: u64, clients: &mut Clients<M>) {
         let (node, kind) = (NodeId(token >> 1), token & 1);
+        self.note(node, kind, clients.now().since_start());
         match kind {
             ASK => {
                 self.asked += 1;
@@ -77,6 +83,20 @@ impl Workload {
                 clients.after(pause, self::token(node, ASK));
             }
         }
+    }
+
+    fn note(&mut self, node: NodeId, kind: u64, at: Duration) {
+        let function = if kind == ASK { "acquire" } else { "release" };
+        let owner = Datum::Integer(node.0 as i64);
+        self.chronicle.asks(at, node.0, token(node, kind), || Asked::new(function, owner));
+    }
+
+    /// A process is in its critical section from now on, or no longer.
+    pub fn passed(&mut self, node: NodeId, is_inside: bool, at: Duration) {
+        let kind = if is_inside { ASK } else { LEAVE };
+        // Not every entry was asked for by a client of these.
+        self.note(node, kind, at);
+        self.chronicle.answers(at, token(node, kind), || Datum::Nil);
     }
 
     /// A client is inside, or was refused.
@@ -94,6 +114,7 @@ impl Workload {
             }
             Reply::Refused => {
                 self.refused += 1;
+                self.chronicle.fails(clients.now().since_start(), token(from, ASK));
                 Ok(())
             }
         }

@@ -25,7 +25,7 @@ pub fn document(file: &str, log: &Log, answer: &Answer, took: Duration) -> Value
             Worst::Broken => "broken",
             Worst::Unknown => "unknown",
         },
-        "models": answer.findings.iter().map(|explained| finding(log, answer.mark(), explained)).collect::<Vec<_>>(),
+        "models": answer.findings.iter().map(|explained| finding(log, answer, explained)).collect::<Vec<_>>(),
         "anomalies": answer.anomalies.iter().map(anomaly).collect::<Vec<_>>(),
         "assumptions": answer.assumptions,
         "strongest_kept": names(&summary.strongest_kept),
@@ -43,7 +43,7 @@ fn anomaly(anomalous: &Anomalous) -> Value {
     })
 }
 
-fn finding(log: &Log, mark: &str, explained: &Explained) -> Value {
+fn finding(log: &Log, answer: &Answer, explained: &Explained) -> Value {
     let model = explained.judgement.model.to_string();
     match &explained.judgement.finding {
         Finding::Kept => json!({ "model": model, "verdict": "kept" }),
@@ -52,13 +52,14 @@ fn finding(log: &Log, mark: &str, explained: &Explained) -> Value {
             let steps = breach.steps.iter().map(
                 |step| json!({ "text": step.text, "lines": lines(log, step.operations.iter().copied()) }),
             );
-            let witness = breach.witness.iter().map(|each| operation(log, mark, each.id.0 as usize));
+            let witness = breach.witness.iter().map(|each| operation(log, answer, each.id.0 as usize));
             let core = explained.core.as_ref().map(|core| {
-                let operations = core.operations.iter().map(|&index| operation(log, mark, index));
+                let operations = core.operations.iter().map(|&index| operation(log, answer, index));
                 json!({
                     "operations": operations.collect::<Vec<_>>(),
                     "before": core.before,
                     "others": core.others,
+                    "others_are_answered": core.others_are_answered,
                     "is_minimal": core.is_minimal,
                 })
             });
@@ -82,13 +83,13 @@ fn lines(log: &Log, operations: impl Iterator<Item = OperationId>) -> Vec<u64> {
         .collect()
 }
 
-fn operation(log: &Log, mark: &str, index: usize) -> Value {
+fn operation(log: &Log, answer: &Answer, index: usize) -> Value {
     match log.operations.get(index) {
         Some(operation) => json!({
-            "id": format!("{mark}{index}"),
+            "id": format!("{}{index}", answer.mark()),
             "line": operation.place.line,
             "process": log.client_name(operation.client),
-            "operation": describe(operation),
+            "operation": describe(operation, answer.keying),
         }),
         None => Value::Null,
     }

@@ -27,12 +27,13 @@ use progress::Progress;
 const EXAMPLES: &str = "\
 Examples:
   synod check history.edn                 a Jepsen history: linearizable?
-  synod check etcd.log --html why.html    the same of a log, with a page to look at
+  synod check etcd.log --html why.html    the same of a log, and a page to look at
   synod check txns.edn --model serializable
   synod check history.edn --model all     the strongest models it keeps, the
                                           weakest that it breaks
   zcat history.edn.gz | synod check -     from standard input
   synod bench mixed --history h.jsonl && synod check h.jsonl
+  synod lab run database --drawn --history h.jsonl && synod check h.jsonl
 
 Exit code: 0 the model is kept, 1 it is broken, 2 unknown, 64 no history.
 ";
@@ -174,7 +175,14 @@ fn draw(arguments: &Arguments, log: &Log, answer: &Answer, text: &str) -> Result
 fn summary(log: &Log, answer: &Answer) -> String {
     let clients: std::collections::BTreeSet<_> =
         log.operations.iter().map(|operation| operation.client).collect();
-    format!("{}, {} operations of {} processes", answer.object, log.operations.len(), clients.len())
+    let counted = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ if what.ends_with('s') => format!("{count} {what}es"),
+        _ => format!("{count} {what}s"),
+    };
+    let (operations, processes) =
+        (counted(log.operations.len(), "operation"), counted(clients.len(), "process"));
+    format!("{}, {operations} of {processes}", answer.object)
 }
 
 fn print(log: &Log, answer: &Answer, text: &str, took: Duration) -> Result<(), Failure> {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 use synod_lab::entry::{Entry, Settings};
 use synod_lab::hunt::{Campaign, Outcome, Speed, Verdict};
+use synod_lab::replay::Look;
 use synod_lab::report;
+use synod_lab::scenario::Scenario;
 use synod_sim::{Hunt, Run};
 
 use super::progress::{Interrupt, Progress};
@@ -20,6 +22,7 @@ Examples:
   synod lab hunt database --seed 5000 --runs 200
   synod lab hunt database --minutes 60          as many as an hour allows
   synod lab hunt database --faults crash,partition
+  synod lab hunt quorum --weakness no-write-back --history bad.jsonl
   synod lab hunt database --weakness forget-vote   with a known bug put back
 
 Exit code: 0 nothing found, 1 a violation, 2 nothing found and it means nothing.
@@ -61,6 +64,9 @@ pub struct Arguments {
     /// Where findings are saved and looked for [sim-findings/NAME]
     #[arg(long, value_name = "DIR")]
     findings: Option<PathBuf>,
+    /// Write what clients saw in the first bad run, or else in the first one
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     /// One JSON document, schema synod-lab-hunt/2
     #[arg(long)]
     json: bool,
@@ -74,6 +80,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         let kinds = arguments.faults.iter().map(String::as_str);
         settings =
             settings.only_faults(kinds).map_err(|error| Failure::usage(format!("--faults: {error}")))?;
+    }
+    if arguments.history.is_some() {
+        scene::has_history(entry)?;
     }
     let deadline = arguments.minutes.map(|minutes| Duration::from_secs(60 * minutes));
     let runs = arguments.runs.unwrap_or(if deadline.is_some() { u64::MAX } else { 1_000 });
@@ -99,6 +108,14 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     });
     progress.clear();
     let outcome = outcome.map_err(|error| Failure::internal(error.to_string()))?;
+    if let Some(file) = &arguments.history {
+        let bad = outcome.report.violations.first();
+        let plan = entry.plan(bad.map_or(arguments.seed, |run| run.seed), &settings);
+        let scenario = Scenario::new(entry, settings.clone(), plan);
+        let look = Look { history: true, moments_max: 0, ..Look::default() };
+        let replayed = entry.replay(scenario.plan.clone(), &settings, &look, None).map_err(scene::refused)?;
+        scene::write_history(file, &scenario, &replayed)?;
+    }
     let shown = Shown { arguments, entry, settings: &settings, outcome: &outcome, took: progress.took() };
     let mut out = std::io::stdout().lock();
     match arguments.json {

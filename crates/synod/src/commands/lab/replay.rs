@@ -17,6 +17,8 @@ Examples:
   synod lab replay 428 --mechanism database
   synod lab replay found.toml --at e42          the states of all nodes then
   synod lab replay found.toml --trace out.jsonl every record, as JSON lines
+  synod lab replay found.toml --history h.jsonl what clients saw, to be judged
+                                                by synod check h.jsonl
 
 Exit code: 0 the run violates nothing, 1 it does, 70 it is not the same twice.
 ";
@@ -39,6 +41,9 @@ pub struct Arguments {
     /// Write every record, fate and fault to a file, as JSON lines with stamps
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write what clients asked and were answered, for `synod check`
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     /// Write the run for another program: svg, mermaid, shiviz or perfetto
     #[arg(long, num_args = 2, value_names = ["FORM", "FILE"])]
     export: Vec<String>,
@@ -71,6 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         },
         moments_max: if is_whole { usize::MAX } else { 10 * usize::from(arguments.lines) },
         states: is_whole,
+        history: arguments.history.is_some(),
         marks: scenario.saved.as_ref().map(|saved| saved.marks.clone()).unwrap_or_default(),
     };
     let trace = arguments.trace.as_deref().map(scene::trace_to).transpose()?;
@@ -80,6 +86,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         .map_err(scene::refused)?;
     let title = format!("{}, seed {}", scenario.entry.name(), scenario.plan.seed);
     scene::export_to(&arguments.export, &replayed.film, &title)?;
+    if let Some(file) = &arguments.history {
+        scene::write_history(file, &scenario, &replayed)?;
+    }
     let text = match arguments.at {
         Some(event) => diff::moment(&replayed.film, event).ok_or_else(|| {
             Failure::usage(format!(

@@ -18,6 +18,7 @@ Examples:
   synod lab run lamport-mutex --fault 'at 20ms slow n1 -> n2 x20 for 10ms'
   synod lab run lamport-mutex --print-scenario > scene.toml
   synod lab run scene.toml --export svg scene.svg
+  synod lab run quorum --drawn --history h.jsonl && synod check h.jsonl
 
 Exit code: 0 all properties hold, 1 one does not, 2 the run proves nothing.
 ";
@@ -49,6 +50,9 @@ pub struct Arguments {
     /// Write the run for another program: svg, mermaid, shiviz or perfetto
     #[arg(long, num_args = 2, value_names = ["FORM", "FILE"])]
     export: Vec<String>,
+    /// Write what clients asked and were answered, for `synod check`
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     /// Print the run as a scenario to be edited, and do not make it
     #[arg(long)]
     print_scenario: bool,
@@ -81,6 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let look = Look {
         moments_max: if is_whole { usize::MAX } else { 10 * usize::from(arguments.lines) },
         states: is_whole,
+        history: arguments.history.is_some(),
         diagram: Diagram {
             columns_max: report::COLUMNS_MAX,
             lines_max: arguments.lines.into(),
@@ -151,6 +156,9 @@ fn write(arguments: &Arguments, scenario: &Scenario, replayed: &Replayed) -> Res
         synod_lab::scenario::build()
     );
     scene::export_to(&arguments.export, &replayed.film, &title)?;
+    if let Some(file) = &arguments.history {
+        scene::write_history(file, scenario, replayed)?;
+    }
     if let Some(file) = &arguments.save {
         let saved = scenario.clone().with_result(&replayed.run, replayed.marks.clone());
         std::fs::write(file, saved.to_string())

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use synod_lab::entry::{Entry, Settings, Weakness};
+use synod_lab::replay::Replayed;
 use synod_lab::scenario::Scenario;
 use synod_lab::{catalogue, export, report, suggest};
 use synod_sim::{Film, Finding, Lines, PlanError};
@@ -109,6 +110,52 @@ pub fn export_to(words: &[String], film: &Film, title: &str) -> Result<(), Failu
         export::export(form, film, title).map_err(|error| Failure::usage(format!("--export: {error}")))?;
     std::fs::write(file, text).map_err(|error| Failure::usage(format!("--export {file}: {error}")))?;
     note(format_args!("{} written to {file}", form.name()));
+    Ok(())
+}
+
+/// Refuses a mechanism whose clients use nothing that the checkers know.
+pub fn has_history(entry: &'static dyn Entry) -> Result<(), Failure> {
+    match entry.has_history() {
+        true => Ok(()),
+        false => Err(no_history(entry, "its clients use no object that synod check knows")),
+    }
+}
+
+fn no_history(entry: &'static dyn Entry, reason: &str) -> Failure {
+    let have: Vec<&str> =
+        catalogue::ENTRIES.iter().filter(|other| other.has_history()).map(|other| other.name()).collect();
+    Failure::usage(format!(
+        "--history: a run of {} has none: {reason}. These have: {}",
+        entry.name(),
+        have.join(", ")
+    ))
+}
+
+/// Writes what clients asked and were answered.
+pub fn write_history(file: &Path, scenario: &Scenario, replayed: &Replayed) -> Result<(), Failure> {
+    let chronicle = match &replayed.history {
+        Some(Ok(chronicle)) => chronicle,
+        Some(Err(reason)) => return Err(no_history(scenario.entry, reason)),
+        None => return Ok(()),
+    };
+    let weakness = scenario.settings.weakness();
+    let weakness = weakness.map_or(String::new(), |weakness| format!(", weakness {}", weakness.name));
+    let source = format!(
+        "synod lab {}, mechanism {}, seed {}{weakness}",
+        synod_lab::scenario::build(),
+        scenario.entry.name(),
+        scenario.plan.seed
+    );
+    let created =
+        File::create(file).and_then(|out| chronicle.write(BufWriter::new(out), &scenario.plan, &source));
+    created.map_err(|error| Failure::usage(format!("--history {}: {error}", file.display())))?;
+    note(format_args!(
+        "history of {} operations ({}, seed {}) written to {}",
+        chronicle.len(),
+        chronicle.object(),
+        scenario.plan.seed,
+        file.display()
+    ));
     Ok(())
 }
 

@@ -1,15 +1,17 @@
 //! The group, its clients, and what must hold of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use synod_check::format::{Datum, Object};
 use synod_machine::{Effect, NodeId, RequestId, Ticket};
 use synod_protocols::Broken;
 use synod_protocols::consensus::paxos::invariants::History;
 use synod_protocols::consensus::paxos::{Command, Config, Event, Message, Paxos, Phase, Reply, Write};
 use synod_sim::{Boot, BootKind, Clients, Step, Violation};
 
+use crate::chronicle::{Asked, Chronicle};
 use crate::entry::{Ensemble, Invariant, Nodes};
 
 /// What proposers propose: the number of the request, so that no two clients wish for the same.
@@ -39,6 +41,10 @@ pub struct Group {
     /// When the last learner had learned.
     pub all_learned: Option<Duration>,
     forced: BTreeSet<(NodeId, Ticket)>,
+    /// What is chosen once is a register that is swapped from nothing: see [`Group::chronicle`].
+    chronicle: Chronicle,
+    /// What was proposed in each request, or nothing by those who only want to learn.
+    wishes: BTreeMap<RequestId, (NodeId, Option<Value>)>,
 }
 
 impl Group {
@@ -56,6 +62,42 @@ impl Group {
             decided: None,
             all_learned: None,
             forced: BTreeSet::new(),
+            chronicle: Chronicle::new(Object::CasRegister, None),
+            wishes: BTreeMap::new(),
+        }
+    }
+
+    /// What clients do, in terms of a register that holds nothing at first. To propose is to swap nothing for one's value; whoever learns that another was
+    /// chosen has swapped nothing, and reads it.
+    pub fn chronicle(&mut self) -> &mut Chronicle {
+        &mut self.chronicle
+    }
+
+    fn note_question(&mut self, node: NodeId, id: RequestId, wish: Option<Value>, at: Duration) {
+        if !self.chronicle.is_kept() {
+            return;
+        }
+        self.wishes.insert(id, (node, wish));
+        self.chronicle.asks(at, node.0, id.0, || match wish {
+            Some(value) => Asked::new("cas", Datum::list([Datum::Nil, Datum::Integer(value as i64)])),
+            None => Asked::new("read", Datum::Nil),
+        });
+    }
+
+    fn note_answer(&mut self, id: RequestId, reply: &Reply<Value>, at: Duration) {
+        let Some((node, wish)) = self.wishes.remove(&id) else { return };
+        match (reply, wish) {
+            (Reply::Refused(_), _) => self.chronicle.fails(at, id.0),
+            (Reply::Chosen(value), None) => {
+                self.chronicle.answers(at, id.0, || Datum::Integer(*value as i64));
+            }
+            (Reply::Chosen(value), Some(wished)) => {
+                self.chronicle.answers(at, id.0, || Datum::Bool(*value == wished));
+                if *value != wished {
+                    self.chronicle.asks(at, node.0, id.0, || Asked::new("read", Datum::Nil));
+                    self.chronicle.answers(at, id.0, || Datum::Integer(*value as i64));
+                }
+            }
         }
     }
 
@@ -66,9 +108,10 @@ impl Group {
 
     fn ask(&mut self, node: NodeId, clients: &mut Clients<Paxos<Value>>) {
         self.asked += 1;
-        let command =
-            if self.config.proposers.contains(&node) { Command::Propose(self.asked) } else { Command::Learn };
-        clients.send(node.0, node, command);
+        let wish = self.config.proposers.contains(&node).then_some(self.asked);
+        let command = wish.map_or(Command::Learn, Command::Propose);
+        let id = clients.send(node.0, node, command);
+        self.note_question(node, id, wish, clients.now().since_start());
     }
 
     fn note_times(&mut self, nodes: &Nodes<'_, Self>, step: &Step<'_, Paxos<Value>>) {
@@ -81,6 +124,9 @@ impl Group {
                 }
                 Effect::Send { after: Some(ticket), .. } => {
                     self.forced.insert((step.node, *ticket));
+                }
+                Effect::Reply { id, reply, after: None } => {
+                    self.note_answer(*id, reply, step.time.since_start());
                 }
                 _ => {}
             }
@@ -130,10 +176,11 @@ impl Ensemble for Group {
     fn on_reply(
         &mut self,
         from: NodeId,
-        _: RequestId,
+        id: RequestId,
         reply: Reply<Value>,
-        _: &mut Clients<Paxos<Value>>,
+        clients: &mut Clients<Paxos<Value>>,
     ) -> Result<(), Violation> {
+        self.note_answer(id, &reply, clients.now().since_start());
         if let Reply::Chosen(_) = reply {
             self.answered += 1;
             if self.healed {

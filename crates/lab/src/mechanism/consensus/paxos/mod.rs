@@ -6,6 +6,7 @@ use synod_machine::{Machine, NodeId};
 use synod_protocols::consensus::paxos::{Announce, Config, Paxos, SOURCE, cost};
 use synod_sim::{Delay, Fault, Odds, Plan, Swarm, Tolerance, What};
 
+use crate::chronicle::Chronicle;
 use crate::entry::{
     About, Cost, Family, Figure, Mechanism, Origin, Parameter, Property, Settings, Staged, Weakness,
 };
@@ -27,6 +28,10 @@ impl Mechanism for SingleDecree {
 
     fn subject(&self, plan: &Plan, settings: &Settings) -> Staged<Group> {
         Staged::new(Group::new(config(plan.nodes, settings), settings.duration("within")))
+    }
+
+    fn chronicle(subject: &mut Self::Subject) -> Result<&mut Chronicle, &'static str> {
+        Ok(subject.ensemble_mut().chronicle())
     }
 
     fn space(&self, settings: &Settings) -> Swarm {

@@ -12,6 +12,9 @@ use synod_protocols::consensus::raft::{
 };
 use synod_sim::{Boot, BootKind, Clients, Crash, Given, Step, Stream, Subject, View, Violation};
 
+use super::register::Register;
+use crate::chronicle::Chronicle;
+
 /// So that every node is up.
 const ALL_UP: Duration = Duration::from_millis(11);
 /// How long clients pause, at most.
@@ -48,6 +51,7 @@ pub struct Group {
     reads_served: u64,
     commit: Index,
     commit_at_heal: Option<Index>,
+    register: Register,
 }
 
 impl Group {
@@ -63,13 +67,25 @@ impl Group {
             reads_served: 0,
             commit: Index(0),
             commit_at_heal: None,
+            register: Register::default(),
         }
+    }
+
+    /// What clients do, in terms of the register that the log amounts to.
+    pub fn chronicle(&mut self) -> &mut Chronicle {
+        self.register.chronicle()
+    }
+
+    fn send(&mut self, node: NodeId, command: Command, clients: &mut Clients<Raft>) {
+        let id = clients.send(node.0, node, command.clone());
+        self.register.asked(clients.now().since_start(), node, id, &command);
     }
 
     /// A read is linearizable if it is at or after all that was committed when it was asked.
     fn look_at_replies(&mut self, step: &Step<'_, Raft>) -> Result<(), Violation> {
         for effect in step.effects {
-            let Effect::Reply { id, reply: Reply::ReadAt(index), .. } = effect else { continue };
+            let Effect::Reply { id, reply: reply @ Reply::ReadAt(index), .. } = effect else { continue };
+            self.register.answered(step.time.since_start(), *id, reply);
             let Some(floor) = self.reads.remove(id) else { continue };
             self.reads_served += 1;
             if *index < floor {
@@ -125,7 +141,7 @@ impl Subject for Group {
         } else {
             Command::Propose(Bytes::from(self.asked.to_string()))
         };
-        clients.send(token, node, command);
+        self.send(node, command, clients);
         let pause = clients.draw.duration(Duration::ZERO, PAUSE);
         clients.after(pause, token);
         Ok(())
@@ -138,11 +154,12 @@ impl Subject for Group {
         reply: Reply,
         clients: &mut Clients<Raft>,
     ) -> Result<(), Violation> {
+        self.register.answered(clients.now().since_start(), id, &reply);
         match reply {
             Reply::Proposed { .. } => self.proposed += 1,
             // Whoever leads takes it.
             Reply::Refused(Refusal::NotLeader(Some(leader))) => {
-                clients.send(leader.0, leader, Command::Propose(Bytes::from(id.0.to_string())));
+                self.send(leader, Command::Propose(Bytes::from(id.0.to_string())), clients);
             }
             _ => {}
         }
@@ -154,8 +171,12 @@ impl Subject for Group {
             // Only reads are looked up again.
             self.reads.insert(id, self.commit);
         }
+        let raft = view.machine(step.node);
+        if let Some(raft) = raft {
+            self.register.committed(step.time.since_start(), raft);
+        }
         self.look_at_replies(step)?;
-        let Some(raft) = view.machine(step.node) else { return Ok(()) };
+        let Some(raft) = raft else { return Ok(()) };
         self.commit = self.commit.max(raft.commit());
         self.history.observe(raft).map_err(|sentence| {
             // The history names the property first.

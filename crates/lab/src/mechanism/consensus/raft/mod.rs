@@ -6,12 +6,14 @@ use synod_machine::{Machine, NodeId};
 use synod_protocols::consensus::raft::{Config, Raft, SOURCE};
 use synod_sim::{Delay, Fault, Plan, Stream, Swarm, Tolerance, What};
 
+use crate::chronicle::Chronicle;
 use crate::entry::{About, Cost, Family, Figure, Mechanism, Origin, Parameter, Property, Settings, Weakness};
 
 mod clockwork;
 mod elections;
 mod explore;
 mod group;
+mod register;
 
 pub use group::Group;
 
@@ -25,6 +27,10 @@ impl Mechanism for PlainRaft {
 
     fn subject(&self, plan: &Plan, settings: &Settings) -> Group {
         Group::new(plan.nodes, config(plan, settings))
+    }
+
+    fn chronicle(subject: &mut Self::Subject) -> Result<&mut Chronicle, &'static str> {
+        Ok(subject.chronicle())
     }
 
     fn space(&self, settings: &Settings) -> Swarm {

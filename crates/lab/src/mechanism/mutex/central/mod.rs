@@ -9,6 +9,7 @@ use synod_sim::{Plan, Swarm};
 use super::ensemble::{self, Processes};
 use super::measure::{self, measure};
 use super::workload::{self, Workload};
+use crate::chronicle::Chronicle;
 use crate::entry::{
     About, Cost, Expected, Experiment, Family, Mechanism, Origin, Parameter, Property, Row, Settings, Staged,
     Tolerance, Value, Weakness,
@@ -55,6 +56,10 @@ impl Mechanism for Central {
     fn subject(&self, plan: &Plan, settings: &Settings) -> Self::Subject {
         let clients = Workload::new(plan.nodes, settings.duration("hold"), settings.duration("think"));
         Staged::new(Processes::new(plan.nodes, clients))
+    }
+
+    fn chronicle(subject: &mut Self::Subject) -> Result<&mut Chronicle, &'static str> {
+        Ok(subject.ensemble_mut().chronicle())
     }
 
     fn space(&self, settings: &Settings) -> Swarm {

@@ -8,6 +8,7 @@ use synod_protocols::mutex::maekawa::{Body, Config, Coterie, Event, Maekawa, Mes
 use synod_protocols::mutex::{Command, Reply};
 use synod_sim::{Boot, Clients, Step, Violation};
 
+use crate::chronicle::Chronicle;
 use crate::entry::{Ensemble, Invariant, Nodes};
 use crate::mechanism::mutex::workload::Workload;
 
@@ -64,6 +65,11 @@ impl Processes {
         }
     }
 
+    /// What clients ask of the lock that the critical section is.
+    pub fn chronicle(&mut self) -> &mut Chronicle {
+        &mut self.clients.chronicle
+    }
+
     fn count(&mut self, nodes: &Nodes<'_, Self>, step: &Step<'_, Maekawa>) {
         let mut exits = 0;
         for effect in step.effects {
@@ -75,11 +81,13 @@ impl Processes {
                 }
                 Effect::Emit(Event::Left(_)) => {
                     exits += 1;
+                    self.clients.passed(step.node, false, step.time.since_start());
                     let waits = |(_, process): (NodeId, &Maekawa)| process.attempt().is_some();
                     self.left = nodes.machines().any(waits).then_some(step.time);
                 }
                 Effect::Emit(Event::Entered(_)) => {
                     self.entered = step.time;
+                    self.clients.passed(step.node, true, step.time.since_start());
                     if let Some(left) = self.left.take() {
                         let delay = step.time - left;
                         self.costs.handovers += 1;

@@ -8,6 +8,7 @@ use synod_protocols::mutex::maekawa::{Config, Coterie, Handling, Maekawa as Proc
 use synod_sim::{Delay, Odds, Plan, Swarm};
 
 use super::workload::{self, Workload};
+use crate::chronicle::Chronicle;
 use crate::entry::{
     About, Cost, Family, Figure, Mechanism, Origin, Parameter, Property, Settings, Staged, Weakness,
 };
@@ -30,6 +31,10 @@ impl Mechanism for Maekawa {
         let clients = Workload::new(plan.nodes, settings.duration("hold"), settings.duration("think"));
         let sets = coterie(&settings.word("coterie"), plan.nodes);
         Staged::new(Processes::new(sets, config(&settings.word("handling")), clients))
+    }
+
+    fn chronicle(subject: &mut Self::Subject) -> Result<&mut Chronicle, &'static str> {
+        Ok(subject.ensemble_mut().chronicle())
     }
 
     fn space(&self, settings: &Settings) -> Swarm {

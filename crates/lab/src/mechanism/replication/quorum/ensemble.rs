@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use synod_check::format::{Datum, Object};
 use synod_check::history::{Client, OperationId};
 use synod_check::linearizability::{Limits, Online};
 use synod_check::specification::{At, Keyed, Register, RegisterInput, RegisterOutput};
@@ -16,6 +17,7 @@ use synod_protocols::replication::quorum::{
 use synod_protocols::routing::hash_ring::{self, HashRing, Member};
 use synod_sim::{Boot, Clients, Violation};
 
+use crate::chronicle::{Asked as Question, Chronicle};
 use crate::entry::{Ensemble, Invariant, Nodes};
 
 /// Clients, each with one request at a time.
@@ -34,6 +36,7 @@ pub struct Replicas {
     clients: Vec<Session>,
     asked: BTreeMap<RequestId, Asked>,
     register: Judge,
+    chronicle: Chronicle,
     keys: BTreeMap<Key, Versioned>,
     writes: u64,
     healed: bool,
@@ -93,6 +96,7 @@ impl Replicas {
             clients: vec![Session::default(); CLIENTS as usize],
             asked: BTreeMap::new(),
             register: Judge::new(Keyed::new(Register { initial: 0 }), Limits::default()),
+            chronicle: Chronicle::new(Object::Register, Some(Datum::Integer(0))),
             keys: BTreeMap::new(),
             writes: 0,
             healed: false,
@@ -106,6 +110,37 @@ impl Replicas {
 
     fn has_tags(&self) -> bool {
         self.config.versions == Versions::Tags
+    }
+
+    /// What clients do, if they use registers.
+    pub fn chronicle(&mut self) -> Result<&mut Chronicle, &'static str> {
+        if self.has_tags() {
+            return Ok(&mut self.chronicle);
+        }
+        Err("copies with vectors keep siblings, and no object of synod check has several values at once; \
+             --set versions=tags makes registers")
+    }
+
+    fn note_question(&mut self, client: u64, id: RequestId, key: Key, value: Option<u64>, at: Duration) {
+        if self.has_tags() {
+            self.chronicle.asks(at, client, id.0, || Question {
+                function: if value.is_some() { "write" } else { "read" },
+                key: Some(Datum::Integer(key.0 as i64)),
+                value: value.map_or(Datum::Nil, |value| Datum::Integer(value as i64)),
+            });
+        }
+    }
+
+    fn note_answer(&mut self, id: RequestId, reply: &Reply, at: Duration) {
+        match reply {
+            Reply::Written { .. } => self.chronicle.answers(at, id.0, || Datum::Nil),
+            Reply::Values { values, .. } => {
+                let value = values.first().map_or(0, number);
+                self.chronicle.answers(at, id.0, || Datum::Integer(value as i64));
+            }
+            Reply::Unavailable => self.chronicle.gives_up(at, id.0),
+            Reply::NotAReplica { .. } => self.chronicle.fails(at, id.0),
+        }
     }
 
     fn ask(&mut self, client: u64, clients: &mut Clients<Quorum>) {
@@ -127,6 +162,7 @@ impl Replicas {
             if self.has_tags() { self.invoke(client, key, value, clients.now().since_start()) } else { None };
         let complete = self.keys.entry(key).or_default().complete.len();
         let id = clients.send(client, node, command);
+        self.note_question(client, id, key, value, clients.now().since_start());
         let session = &mut self.clients[client as usize];
         (session.waits_for, session.requests) = (Some(id), session.requests + 1);
         self.asked.insert(id, Asked { client, key, value, operation, complete });
@@ -226,6 +262,7 @@ impl Ensemble for Replicas {
         } else if request == session.requests
             && let Some(id) = session.waits_for.take()
         {
+            self.chronicle.gives_up(clients.now().since_start(), id.0);
             if let Some(operation) = self.asked.remove(&id).and_then(|asked| asked.operation) {
                 let outcome = self.register.abandon(operation);
                 outcome.map_err(|error| Violation::new("linearizability", [], error.to_string()))?;
@@ -244,6 +281,7 @@ impl Ensemble for Replicas {
     ) -> Result<(), Violation> {
         let Some(asked) = self.asked.remove(&id) else { return Ok(()) };
         self.clients[asked.client as usize].waits_for = None;
+        self.note_answer(id, &reply, clients.now().since_start());
         match &reply {
             Reply::Written { .. } => self.written += 1,
             Reply::Values { .. } => self.read += 1,

@@ -6,6 +6,7 @@ use synod_machine::Machine;
 use synod_protocols::replication::quorum::{Config, Quorum as Node, SOURCE, Versions, cost};
 use synod_sim::{Delay, Fault, Odds, Plan, Swarm, Tolerance, What};
 
+use crate::chronicle::Chronicle;
 use crate::entry::{
     About, Cost, Family, Figure, Mechanism, Origin, Parameter, Property, Settings, Staged, Weakness,
 };
@@ -45,6 +46,10 @@ impl Mechanism for Quorum {
             ..Config::default()
         };
         Staged::new(Replicas::new(plan.nodes, config, settings.integer("keys"), settings.duration("think")))
+    }
+
+    fn chronicle(subject: &mut Self::Subject) -> Result<&mut Chronicle, &'static str> {
+        subject.ensemble_mut().chronicle()
     }
 
     fn space(&self, settings: &Settings) -> Swarm {
