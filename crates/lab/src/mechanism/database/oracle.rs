@@ -17,11 +17,14 @@ use synod_machine::{NodeId, RequestId};
 use synod_sim::Violation;
 use synod_storage::kv::{MemoryKv, MemorySnapshot};
 use synod_storage::mvcc::{
-    Event, Events, LeaseId, Operation, Outcome, Revision, Store, StoreError, Sweep, View,
+    Event, Events, HistoryLimits, KeyRange, LeaseId, Operation, Outcome, Revision, Store, StoreError, Sweep,
+    View,
 };
 
 use super::model;
 
+/// Deletions of so many keys are cleared away in steps: few, so that it happens often.
+pub const MARKED_KEYS_MIN: u64 = 2;
 /// Views kept for comparison with replicas, which lag by far less or are not compared.
 const VIEWS_MAX: usize = 4_096;
 
@@ -65,7 +68,8 @@ pub enum Fact {
 
 impl Default for Oracle {
     fn default() -> Self {
-        let store = Store::open(MemoryKv::new()).expect("an empty engine in memory opens");
+        let mut store = Store::open(MemoryKv::new()).expect("an empty engine in memory opens");
+        store.mark_from(MARKED_KEYS_MIN);
         Oracle {
             views: VecDeque::from([store.view()]),
             store,
@@ -178,10 +182,13 @@ impl Oracle {
             return Ok(None);
         };
         let before = self.store.revision();
-        let done = self
+        let mut done = self
             .store
             .apply(self.applied, operation, Events::Collect)
             .expect("an engine in memory does not fail");
+        if let Some(range) = done.later.take() {
+            done.events = self.carry_out(&range, done.revision);
+        }
         self.note_changes(node, before, done.revision, done.events)?;
         let fact = lease_fact(envelope, operation, &done.outcome, (before, done.revision));
         if matches!((operation, &done.outcome), (Operation::Compact { .. }, Ok(_))) {
@@ -193,6 +200,15 @@ impl Oracle {
             self.answers.insert(id, Reply::Applied { revision: done.revision, outcome: done.outcome });
         }
         Ok(fact)
+    }
+
+    /// Carries out at once what a deletion has only marked, for its events.
+    fn carry_out(&mut self, range: &KeyRange, revision: Revision) -> Vec<Event> {
+        while self.store.is_marked() {
+            self.store.compact_step(1_000).expect("an engine in memory does not fail");
+        }
+        let page = self.store.view().history(range, revision, true, HistoryLimits::default());
+        page.expect("it has just happened").events
     }
 
     /// Revisions rise by one from change to change.

@@ -16,7 +16,7 @@ use synod_storage::kv::MemoryKv;
 use super::clients::{Crowd, Wish};
 use super::disk::WalFormat;
 use super::leases::Leases;
-use super::oracle::{Fact, Oracle};
+use super::oracle::{Fact, MARKED_KEYS_MIN, Oracle};
 use super::recovery::{Recovery, errands};
 use super::replicas::Comparison;
 use super::setting::Setting;
@@ -167,6 +167,7 @@ impl Subject for Database {
             persist_entries: setting.persist_entries,
             compact_step_changes: setting.compact_step_changes,
             chunk_bytes: setting.chunk_bytes,
+            marked_keys_min: MARKED_KEYS_MIN,
             flaws: setting.flaws,
             ..ReplicaConfig::new(me, GROUP, self.bootstrap.clone())
         };
