@@ -84,6 +84,11 @@ impl Groups {
         self.starts.len().saturating_sub(1)
     }
 
+    /// The number that an item has among those of all groups.
+    pub fn number(&self, group: usize, place: usize) -> usize {
+        self.starts[group] as usize + place
+    }
+
     pub fn get(&self, group: usize) -> &[u32] {
         &self.items[self.starts[group] as usize..self.starts[group + 1] as usize]
     }

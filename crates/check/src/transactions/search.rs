@@ -11,10 +11,11 @@
 //!    like that; the order that results is checked like one that was known.
 //! 2. *Replace*: whoever replaces what it read comes after its writer, and no two may replace the same
 //!    ([`super::replacements`]). With these orders known, guess again.
-//! 3. *Infer*: of two writers of a key one comes first, and all readers of its version come before the other. If that
+//! 3. *Search* what is open, learning a clause from each circle ([`super::orders`]), but not for long.
+//! 4. *Infer*: of two writers of a key one comes first, and all readers of its version come before the other. If that
 //!    would close a circle with what is known, the opposite order is known, too (Tan et al., Cobra, OSDI 2020; Huang et
-//!    al., PolySI, VLDB 2023). Repeated until nothing follows. Where neither order is possible the model is broken.
-//! 4. *Search* the orders that are left, learning a clause from each circle ([`super::orders`]).
+//!    al., PolySI, VLDB 2023). Repeated as long as much follows. Where neither order is possible the model is broken.
+//! 5. Search and infer in turn, each time for longer, until nothing more follows and a search has said the last word.
 //!
 //! # What it guarantees
 //! An explanation is checked before it is believed, and impossibility is proven by inferences or by clauses. When a limit
@@ -22,28 +23,35 @@
 //!
 //! # What it costs
 //! A guess and the replacements are linear but for sorting. Who reaches whom is kept as a band of bits: points in an order
-//! that all edges follow, and for each those among the next ones that it reaches, [`super::reached`]. Up to some
-//! thirty thousand points that is all of them. In a longer history what is far apart is not inferred but left to the
-//! search, which begins with the order of the guess; the two seldom meet, for whoever is far apart is ordered by those
-//! between. Pairs of writers and the edges that they could add are bounded, and with them memory.
+//! that all edges follow, and for each those among the next ones that it reaches, [`super::reached`]: a thousand at first,
+//! and when nothing more follows from those as many as fit into memory. What is far apart is left to the search, which
+//! begins with the order of the guess; the two seldom meet, for whoever is far apart is ordered by those between. Where
+//! there are too many pairs of writers nothing is inferred, and all is left to the search.
 
 use super::Effort;
 use super::anomaly::Dependency;
 use super::edges;
-use super::facts::{Facts, Source};
+use super::facts::{Facts, Groups, Source};
 use super::graph::{Graph, GraphBuilder, Kinds, Label, Points, View, components};
 use super::history::History;
-use super::orders::{self, Choice, Outcome};
+use super::orders::{self, Outcome};
 use super::reached::Reached;
 use super::replacements;
 use super::schedule;
 
 /// Words of 64 bits in which it is kept who reaches whom: 128 MB.
 const REACHED_WORDS_MAX: usize = 16 << 20;
-/// Pairs of writers whose order is open that a search takes on.
-const CHOICES_MAX: usize = 4_000_000;
-/// Edges that all these orders could add, at eight bytes each.
-const CHOICE_EDGES_MAX: usize = 40_000_000;
+/// How many of them for each point at first: a thousand points that follow one another.
+const REACHED_WORDS_FIRST: usize = 16;
+/// Pairs of writers of one key of which it is inferred which comes first, where there are not more.
+const PAIRS_MAX: usize = 4_000_000;
+/// Steps of the search before anything is inferred: so many for each point, and so many at any rate.
+const STEPS_FIRST_PER_POINT: u64 = 4;
+const STEPS_FIRST_MIN: u64 = 50_000;
+/// How much longer each search is than the one before.
+const STEPS_FACTOR: u64 = 16;
+/// Of the pairs that are open, at least one in so many must be inferred for another round at once.
+const PROGRESS: usize = 64;
 
 /// What is asked: can the loose writers of each key be put in an order without any circle in this view?
 pub(super) struct Question<'a> {
@@ -92,45 +100,7 @@ pub(super) fn answer(question: &Question<'_>, effort: &Effort<'_>) -> Answer {
         Ok(answer) => return answer,
         Err(known) => known,
     };
-    let loose = &question.facts.loose;
-    let pairs: usize =
-        (0..loose.len()).map(|key| loose.get(key).len()).map(|len| len * len.saturating_sub(1) / 2).sum();
-    if pairs > CHOICES_MAX {
-        return too_many(&format!("{pairs} pairs of writes to one key"));
-    }
-    let mut inference = Inference::new(question, known);
-    loop {
-        if overtime(effort) {
-            return Answer::Unknown(
-                "the time limit was reached while orders of versions were inferred".into(),
-            );
-        }
-        let graph = question.graph(&inference.readers, &inference.known);
-        let view = question.view(&graph);
-        let guess = schedule::guess(question, &graph);
-        let Some(reached) = Reached::new(&view, &guess.points, REACHED_WORDS_MAX) else {
-            return Answer::Impossible(Box::new(graph));
-        };
-        if question.is_explained_by(&guess.writers) {
-            return Answer::Explained;
-        }
-        if inference.round(&reached) {
-            continue;
-        }
-        if inference.open.iter().map(|pair| inference.edges_of(pair)).sum::<usize>() > CHOICE_EDGES_MAX {
-            return too_many("the dependencies of its pairs of writes");
-        }
-        let choices = inference.open.iter().map(|pair| inference.choice(pair)).collect();
-        return match orders::search(&view, &guess.points, choices, effort) {
-            Outcome::Found => Answer::Explained,
-            Outcome::Impossible => Answer::NoOrder,
-            Outcome::GivenUp(reason) => Answer::Unknown(reason),
-        };
-    }
-}
-
-fn too_many(what: &str) -> Answer {
-    Answer::Unknown(format!("no order of the versions was found at once, and {what} are too many to search"))
+    Inference::new(question, known).run(effort)
 }
 
 /// What follows from who replaced what it had read; or, if that does not decide, what is known then.
@@ -162,7 +132,7 @@ impl Question<'_> {
     }
 
     /// The graph with these orders added: of writers, and of readers of the earlier before the later.
-    fn graph(&self, readers: &Readers, known: &[Known]) -> Graph {
+    fn graph(&self, readers: &Readers<'_>, known: &[Known]) -> Graph {
         let mut builder = edges::builder(self.history, self.facts);
         for order in known {
             add(&mut builder, readers, *order);
@@ -171,7 +141,7 @@ impl Question<'_> {
     }
 
     /// Whether there is no circle when the writers of each key come in this order.
-    fn is_explained_by(&self, order: &[Vec<u32>]) -> bool {
+    pub fn is_explained_by(&self, order: &[Vec<u32>]) -> bool {
         let readers = Readers::new(self.facts);
         let mut builder = edges::builder(self.history, self.facts);
         for (key, writers) in order.iter().enumerate() {
@@ -183,8 +153,18 @@ impl Question<'_> {
         components(&self.view(&graph)).is_empty()
     }
 
+    /// The point at which a transaction's writes take effect.
+    pub fn commit(&self, transaction: u32) -> u32 {
+        if self.points == Points::One { transaction } else { 2 * transaction + 1 }
+    }
+
+    /// The node that a point belongs to.
+    pub fn node(&self, point: u32) -> u32 {
+        if self.points == Points::One { point } else { point / 2 }
+    }
+
     /// Where a dependency leads from and to, as points.
-    fn edge(&self, from: u32, to: u32, dependency: Dependency) -> (u32, u32) {
+    pub fn edge(&self, from: u32, to: u32, dependency: Dependency) -> (u32, u32) {
         match (self.points, dependency) {
             (Points::One, _) => (from, to),
             (Points::Two, Dependency::ReadWrite) => (2 * from, 2 * to + 1),
@@ -193,7 +173,7 @@ impl Question<'_> {
     }
 }
 
-fn add(builder: &mut GraphBuilder, readers: &Readers, order: Known) {
+fn add(builder: &mut GraphBuilder, readers: &Readers<'_>, order: Known) {
     builder.edge(order.before, order.after, Label::new(Dependency::WriteWrite, order.key));
     for &reader in readers.of(order.key, order.before) {
         builder.edge(reader, order.after, Label::new(Dependency::ReadWrite, order.key));
@@ -201,32 +181,43 @@ fn add(builder: &mut GraphBuilder, readers: &Readers, order: Known) {
 }
 
 /// By key and loose writer, who read its version.
-pub(super) struct Readers {
-    /// Key, writer, reader; sorted.
-    all: Vec<(u32, u32, u32)>,
-    readers: Vec<u32>,
+pub(super) struct Readers<'a> {
+    loose: &'a Groups,
+    /// A group for each loose writer of each key.
+    readers: Groups,
 }
 
-impl Readers {
-    pub fn new(facts: &Facts) -> Self {
-        let mut all: Vec<(u32, u32, u32)> = facts
-            .reads
-            .iter()
-            .filter_map(|read| match read.source {
-                Source::Loose(writer) => Some((read.key, writer, read.transaction)),
-                _ => None,
-            })
-            .collect();
+impl<'a> Readers<'a> {
+    pub fn new(facts: &'a Facts) -> Self {
+        let loose = &facts.loose;
+        let read = |read: &super::facts::Read| match read.source {
+            Source::Loose(writer) => {
+                let place = loose.get(read.key as usize).binary_search(&writer).ok()?;
+                Some((loose.number(read.key as usize, place), read.transaction))
+            }
+            _ => None,
+        };
+        let mut all: Vec<(usize, u32)> = facts.reads.iter().filter_map(read).collect();
         all.sort_unstable();
         all.dedup();
-        let readers = all.iter().map(|(_, _, reader)| *reader).collect();
-        Self { all, readers }
+        let mut readers = Groups::default();
+        let mut rest = all.as_slice();
+        for key in 0..loose.len() {
+            for place in 0..loose.get(key).len() {
+                let number = loose.number(key, place);
+                let count = rest.iter().take_while(|(writer, _)| *writer == number).count();
+                readers.push(rest[..count].iter().map(|(_, reader)| *reader));
+                rest = &rest[count..];
+            }
+        }
+        Self { loose, readers }
     }
 
     pub fn of(&self, key: u32, writer: u32) -> &[u32] {
-        let begin = self.all.partition_point(|&(k, w, _)| (k, w) < (key, writer));
-        let length = self.all[begin..].partition_point(|&(k, w, _)| (k, w) == (key, writer));
-        &self.readers[begin..begin + length]
+        match self.loose.get(key as usize).binary_search(&writer) {
+            Ok(place) => self.readers.get(self.loose.number(key as usize, place)),
+            Err(_) => &[],
+        }
     }
 }
 
@@ -240,20 +231,82 @@ struct Pair {
 /// What is known, and what is open.
 struct Inference<'a> {
     question: &'a Question<'a>,
-    readers: Readers,
+    readers: Readers<'a>,
     known: Vec<Known>,
     open: Vec<Pair>,
 }
 
 impl<'a> Inference<'a> {
     fn new(question: &'a Question<'a>, known: Vec<Known>) -> Self {
-        let readers = Readers::new(question.facts);
-        Self { question, readers, known, open: all_pairs(question.facts) }
+        Self { question, readers: Readers::new(question.facts), known, open: Vec::new() }
+    }
+
+    /// Searches and infers in turn: each search is longer than the one before, and begins with more that is known.
+    fn run(mut self, effort: &Effort<'_>) -> Answer {
+        let points = self.question.view(&edges::graph(self.question.history, self.question.facts)).len();
+        let mut steps_max = STEPS_FIRST_PER_POINT * points as u64 + STEPS_FIRST_MIN;
+        let mut outcome = self.search(&Effort { steps_max: steps_max.min(effort.steps_max), ..*effort });
+        if let Outcome::Found = outcome {
+            return Answer::Explained;
+        }
+        if pairs_count(self.question.facts) <= PAIRS_MAX {
+            self.open = all_pairs(self.question.facts);
+        }
+        let mut words = REACHED_WORDS_FIRST;
+        loop {
+            if overtime(effort) {
+                return Answer::Unknown(
+                    "the time limit was reached while orders of versions were inferred".into(),
+                );
+            }
+            let progress = match self.round(words.saturating_mul(points).min(REACHED_WORDS_MAX)) {
+                Err(graph) => return Answer::Impossible(graph),
+                Ok(Progress::Much) => continue,
+                Ok(progress) => progress,
+            };
+            let is_last = progress == Progress::None && words == usize::MAX;
+            // What is refuted already is inferred from for the sake of a circle that shows why.
+            if !matches!(outcome, Outcome::Impossible) {
+                steps_max = if is_last { u64::MAX } else { steps_max.saturating_mul(STEPS_FACTOR) };
+                outcome = self.search(&Effort { steps_max: steps_max.min(effort.steps_max), ..*effort });
+            }
+            match outcome {
+                Outcome::Found => return Answer::Explained,
+                Outcome::Impossible if is_last => return Answer::NoOrder,
+                Outcome::GivenUp(reason) if is_last => return Answer::Unknown(reason),
+                _ if progress == Progress::None => words = usize::MAX,
+                _ => {}
+            }
+        }
+    }
+
+    fn search(&self, effort: &Effort<'_>) -> Outcome {
+        let graph = self.question.graph(&self.readers, &self.known);
+        let view = self.question.view(&graph);
+        let guess = schedule::guess(self.question, &graph);
+        orders::search(self.question, &self.readers, &view, &guess.points, effort)
+    }
+
+    /// Infers once with at most so many words of who reaches whom; or the graph, if there is a circle in it.
+    fn round(&mut self, words_max: usize) -> Result<Progress, Box<Graph>> {
+        let graph = self.question.graph(&self.readers, &self.known);
+        let view = self.question.view(&graph);
+        let guess = schedule::guess(self.question, &graph);
+        let Some(reached) = Reached::new(&view, &guess.points, words_max) else {
+            return Err(Box::new(graph));
+        };
+        let before = self.open.len();
+        let is_new = self.infer(&reached);
+        Ok(match before - self.open.len() {
+            _ if !is_new => Progress::None,
+            inferred if inferred * PROGRESS >= before => Progress::Much,
+            _ => Progress::Little,
+        })
     }
 
     /// Infers what follows from who reaches whom; whether anything new does. Of a pair of which neither order is possible
     /// one is taken, and makes the circle.
-    fn round(&mut self, reached: &Reached) -> bool {
+    fn infer(&mut self, reached: &Reached) -> bool {
         let mut open = Vec::new();
         let mut is_new = false;
         for pair in std::mem::take(&mut self.open) {
@@ -276,12 +329,6 @@ impl<'a> Inference<'a> {
         is_new
     }
 
-    /// How many edges the orders of a pair could add.
-    fn edges_of(&self, pair: &Pair) -> usize {
-        let readers = |writer| self.readers.of(pair.key, writer).len();
-        2 + readers(pair.first) + readers(pair.second)
-    }
-
     /// The points that an order of two writers connects.
     fn edges(&self, order: Known) -> impl Iterator<Item = (u32, u32)> + '_ {
         let written = self.question.edge(order.before, order.after, Dependency::WriteWrite);
@@ -295,23 +342,29 @@ impl<'a> Inference<'a> {
     fn closes_circle(&self, reached: &Reached, order: Known) -> bool {
         self.edges(order).any(|(from, to)| reached.has(to, from))
     }
-
-    fn choice(&self, pair: &Pair) -> Choice {
-        let order = |before, after| self.edges(Known { before, after, key: pair.key }).collect();
-        Choice { forth: order(pair.first, pair.second), back: order(pair.second, pair.first) }
-    }
 }
 
-/// All pairs of writers of one key, those far apart in the history first: a search decides the last ones first, and whoever
-/// is far apart is mostly ordered by those between.
+/// How much a round has inferred.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Much,
+    Little,
+    None,
+}
+
+fn pairs_count(facts: &Facts) -> usize {
+    let writers = (0..facts.loose.len()).map(|key| facts.loose.get(key).len());
+    writers.map(|writers| writers * writers.saturating_sub(1) / 2).sum()
+}
+
+/// All pairs of writers of one key.
 fn all_pairs(facts: &Facts) -> Vec<Pair> {
-    let writers: Vec<&[u32]> = (0..facts.loose.len()).map(|key| facts.loose.get(key)).collect();
-    let longest = writers.iter().map(|writers| writers.len()).max().unwrap_or_default();
     let mut pairs = Vec::new();
-    for apart in (1..longest).rev() {
-        for (key, writers) in writers.iter().enumerate().filter(|(_, writers)| writers.len() > apart) {
-            let pair = |(&first, &second)| Pair { key: key as u32, first, second };
-            pairs.extend(writers.iter().zip(&writers[apart..]).map(pair));
+    for key in 0..facts.loose.len() {
+        let writers = facts.loose.get(key);
+        for (place, &first) in writers.iter().enumerate() {
+            let pair = |&second| Pair { key: key as u32, first, second };
+            pairs.extend(writers[place + 1..].iter().map(pair));
         }
     }
     pairs
