@@ -3,6 +3,7 @@
 
 mod cases;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cases::cases;
@@ -358,6 +359,39 @@ fn threads_change_no_verdict() {
         }
     }
     assert!(kept == 15 && broken == 15, "both verdicts must be exercised: {kept} kept, {broken} broken");
+}
+
+#[test]
+fn threads_that_search_one_part_change_no_verdict_and_no_witness() {
+    let spec = CasRegister { initial: 0 };
+    let (mut kept, mut broken) = (0, 0);
+    for seed in 0..60 {
+        let shape = Shape { seed, clients: 5, operations: 80, lost_per_mille: 300 };
+        let mut history = generate::cas_register(shape, 4);
+        let reads = |operation: &Operation<_, _>| matches!(operation.output(), Some(CasOutput::Value(_)));
+        if let Some(read) = history.operations().iter().rposition(reads).filter(|_| seed % 3 > 0) {
+            history = generate::with_output(&history, read, CasOutput::Value(seed % 6));
+        }
+        let expected = check(&spec, &history);
+        *(if expected.is_linearizable() { &mut kept } else { &mut broken }) += 1;
+        for threads in [2, 4] {
+            let effort = Effort { threads: threads.try_into().unwrap(), ..Effort::default() };
+            assert_eq!(check_with(&spec, &history, effort), expected, "seed {seed}, {threads} threads");
+        }
+    }
+    assert!(kept > 5 && broken > 5, "both verdicts must be exercised: {kept} kept, {broken} broken");
+}
+
+#[test]
+fn the_time_is_looked_at_within_one_hard_return() {
+    let shape = Shape { seed: 1, clients: 5, operations: 200, lost_per_mille: 300 };
+    let history = generate::cas_register(shape, 5);
+    let looks = AtomicU64::new(0);
+    let elapsed = || Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed));
+    let time = Some(TimeLimit { time_max: Duration::from_secs(50), elapsed: &elapsed });
+    let verdict = check_with(&CasRegister { initial: 0 }, &history, Effort { time, ..Effort::default() });
+    assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict}");
+    assert!(looks.into_inner() < 60, "expected that nothing goes on when the time is over");
 }
 
 #[test]

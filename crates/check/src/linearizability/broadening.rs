@@ -3,6 +3,8 @@
 //! As long as few worlds are possible at a time, all are kept, and one pass decides. Where many are (operations that were
 //! never answered can take effect in any order, for ever), there are three ways on, tried in turn until one decides:
 //!
+//! First of all it is seen whether each answer is one that anybody could have got, see [`supply`].
+//!
 //! 1. *Narrow.* A pass keeps only the most promising worlds, at first only one, so that it goes depth first: those in which
 //!    fewest unanswered operations had to take effect, since what has not been used can still be. If it comes to the
 //!    end, it has found an explanation. If it dies, it goes back some way and tries again with more worlds, the further
@@ -14,9 +16,16 @@
 //! 3. *Broader.* More worlds are all kept, up to the limit. A pass that never had to leave out anything is exact,
 //!    whatever it says.
 //!
+//! What is most promising is a guess, and where it misleads another guess may not: narrow passes differ in how dear an
+//! unanswered overwrite is beside an unanswered swap, which helps in one state only. With each broader pass another price
+//! is tried, and with several threads the others are tried at the same time ([`Course::prospect`]).
+//!
 //! A history with unanswered operations goes narrow early: nearly always one of the orders that come to mind first
 //! explains it, and keeping all of them costs a hundred times as much. Without such operations the worlds are few, and
 //! keeping them all is both cheaper and exact.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::history::{Event, History, OperationId, Outcome};
 use crate::specification::Specification;
@@ -24,6 +33,7 @@ use crate::verdict::{Unknown, Verdict};
 
 use super::explain;
 use super::search::{Ending, Label, NEVER, Scope};
+use super::supply;
 use super::tiers::Tiered;
 use super::zones::{self, Found};
 use super::{Limits, TimeLimit};
@@ -43,11 +53,14 @@ struct Widths {
     factor: usize,
 }
 
+/// For how many other operations an unanswered overwrite counts, one price for each time that narrow passes are tried.
+pub(super) const OVERWRITE_PRICES: [u32; 4] = [6, 1, 3, 16];
+
 const WIDTHS: Widths =
     Widths { kept_max_first: 1_024, kept_max_first_open: 16, narrow: 1, narrow_max: 1_024, factor: 4 };
 
-/// The part of all steps that narrow passes may take.
-const NARROW_STEPS_SHARE: u64 = 4;
+/// The part of all steps that narrow passes of one price may take.
+const NARROW_STEPS_SHARE: u64 = 4 * OVERWRITE_PRICES.len() as u64;
 /// Events between two points to which a narrow pass can go back.
 const TRAIL_SPACING: usize = 64;
 /// How many such points are kept.
@@ -68,6 +81,8 @@ const EXPLANATION_STEPS_MAX: u64 = 2_000_000;
 const EXPLANATION_WORLDS_MAX: usize = 4_096;
 /// How many of the values that were written last are tried, where there are too many worlds to keep them all.
 const CANDIDATES_MAX: usize = 64;
+/// What is spent on an event where only the weaker condition is asked about.
+const REFUTATION_STEPS_PER_EVENT: u64 = 32;
 /// Steps after which the time is looked at again.
 const STEPS_PER_LOOK: u64 = 20_000;
 
@@ -80,6 +95,8 @@ pub(super) struct Course<'a, S: Specification> {
     limits: Limits,
     time: Option<TimeLimit<'a>>,
     widths: Widths,
+    /// Set by another thread when the answer is not wanted any more.
+    is_over: Option<&'a AtomicBool>,
 }
 
 /// How far a pass through a part has come.
@@ -138,7 +155,13 @@ impl<'a, S: Specification> Course<'a, S> {
                 deadlines[index] = position as u64;
             }
         }
-        Self { spec, history, deadlines, limits, time, widths: WIDTHS }
+        Self { spec, history, deadlines, limits, time, widths: WIDTHS, is_over: None }
+    }
+
+    /// The same, to be given up when another thread says so.
+    pub fn until(&self, is_over: &'a AtomicBool) -> Self {
+        let Self { spec, history, ref deadlines, limits, time, widths, .. } = *self;
+        Self { spec, history, deadlines: deadlines.clone(), limits, time, widths, is_over: Some(is_over) }
     }
 
     /// The verdict on a part of the object, or on the whole.
@@ -170,6 +193,21 @@ impl<'a, S: Specification> Course<'a, S> {
         }
     }
 
+    /// Whether the events are impossible even if unanswered operations may take effect any number of times. It takes time
+    /// nearly linear in the events, however many were never answered.
+    pub fn is_refuted(&self, events: &[Event]) -> bool {
+        let limits = Limits {
+            steps_max: self.limits.steps_max.max(REFUTATION_STEPS_PER_EVENT * events.len() as u64),
+            configurations_max: WEAKER_WORLDS_MAX,
+        };
+        let mut pass = self.begin(&Scope::Whole, limits);
+        pass.search.relax();
+        matches!(
+            self.advance(&mut pass, events, limits.configurations_max),
+            Stop::Ended(Ending::Violation(_))
+        )
+    }
+
     fn begin(&self, scope: &Scope, limits: Limits) -> Pass<'a, S> {
         Pass {
             search: Tiered::new(self.spec, scope.clone(), limits),
@@ -182,20 +220,21 @@ impl<'a, S: Specification> Course<'a, S> {
     /// The verdict by a search for an order.
     pub fn search(&self, events: &[Event], scope: &Scope) -> Verdict {
         let mut known = self.begin(scope, self.limits);
-        let is_open =
-            events.iter().filter(|event| matches!(event, Event::Invoked(_))).count() * 2 > events.len();
-        let Widths { kept_max_first, kept_max_first_open, .. } = self.widths;
-        let mut width = if is_open { kept_max_first_open } else { kept_max_first };
-        width = width.min(self.limits.configurations_max);
-        let mut is_first = true;
+        let mut width = self.width_first(events);
+        let mut prices = OVERWRITE_PRICES.into_iter();
         loop {
             match self.advance(&mut known, events, width) {
                 Stop::Done => return Verdict::Linearizable,
                 Stop::Ended(ending) => return ending.into(),
                 Stop::TooWide => {}
             }
-            if std::mem::replace(&mut is_first, false)
-                && let Some(verdict) = self.try_narrow(&mut known, events)
+            if prices.len() == OVERWRITE_PRICES.len()
+                && let Some(place) = supply::impossible(self.spec, self.history, events)
+            {
+                return self.explain(&events[..=place], scope);
+            }
+            if let Some(price) = prices.next()
+                && let Some(verdict) = self.try_narrow(&mut known, events, price)
             {
                 return verdict;
             }
@@ -210,8 +249,27 @@ impl<'a, S: Specification> Course<'a, S> {
         }
     }
 
+    /// Up to how many worlds are all kept before a narrow pass is tried.
+    fn width_first(&self, events: &[Event]) -> usize {
+        let Widths { kept_max_first, kept_max_first_open, .. } = self.widths;
+        let width = if is_any_open(events) { kept_max_first_open } else { kept_max_first };
+        width.min(self.limits.configurations_max)
+    }
+
+    /// Whether narrow passes with this price find an explanation.
+    pub fn prospect(&self, events: &[Event], scope: &Scope, overwrite_price: u32) -> bool {
+        let mut known = self.begin(scope, self.limits);
+        match self.advance(&mut known, events, self.width_first(events)) {
+            Stop::Done => true,
+            Stop::Ended(_) => false,
+            Stop::TooWide => self
+                .try_narrow(&mut known, events, overwrite_price)
+                .is_some_and(|verdict| verdict.is_linearizable()),
+        }
+    }
+
     /// The verdict, if a narrow pass from where all worlds are known, or the weaker condition, finds one.
-    fn try_narrow(&self, known: &mut Pass<'a, S>, events: &[Event]) -> Option<Verdict> {
+    fn try_narrow(&self, known: &mut Pass<'a, S>, events: &[Event], price: u32) -> Option<Verdict> {
         let steps_max = known.search.steps() + self.limits.steps_max / NARROW_STEPS_SHARE;
         let mut trail = vec![known.clone()];
         let mut pass = known.clone();
@@ -243,14 +301,14 @@ impl<'a, S: Specification> Course<'a, S> {
                     trail.truncate(trail.len().saturating_sub(1 << deaths_here).max(1));
                     pass = trail.last().expect("the first point stays").clone();
                     pass.search.set_steps(known.search.steps());
-                    pass.search.narrow(width);
+                    pass.search.narrow(width, price);
                 }
                 Stop::TooWide => {
                     if pass.position > furthest {
                         (deaths_here, width) = (0, self.widths.narrow);
                     }
                     leave_point(&mut trail, &pass);
-                    pass.search.narrow(width);
+                    pass.search.narrow(width, price);
                 }
             }
         }
@@ -303,7 +361,9 @@ impl<'a, S: Specification> Course<'a, S> {
                     let place = pass.in_flight.iter().position(|(other, _)| *other == index);
                     let place = place.expect("an operation that returns was invoked before");
                     let (_, slot) = pass.in_flight.swap_remove(place);
-                    if let Err(ending) = pass.search.explain_return(slot) {
+                    if let Err(ending) =
+                        pass.search.explain_return(slot, &|returned, open| self.too_late(returned, open))
+                    {
                         return Stop::Ended(ending);
                     }
                     if pass.search.width() > width {
@@ -348,9 +408,17 @@ impl<'a, S: Specification> Course<'a, S> {
 
     /// The answer, if the time is over.
     fn too_late(&self, operations_returned: u64, open: usize) -> Option<Unknown> {
+        if self.is_over.is_some_and(|is_over| is_over.load(Ordering::Relaxed)) {
+            return Some(Unknown::Time { time_max: Duration::ZERO, operations_returned, open });
+        }
         let TimeLimit { time_max, elapsed } = self.time?;
         (elapsed() > time_max).then_some(Unknown::Time { time_max, operations_returned, open })
     }
+}
+
+/// Whether some operation was never answered.
+pub(super) fn is_any_open(events: &[Event]) -> bool {
+    events.iter().filter(|event| matches!(event, Event::Invoked(_))).count() * 2 > events.len()
 }
 
 /// Keeps `pass` as a point to go back to, if the last one is some way back. Of too many, every other is forgotten.

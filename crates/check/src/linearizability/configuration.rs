@@ -71,12 +71,15 @@ impl<M: Mask> Configuration<M> {
         })
     }
 
-    /// How little is left of what could help later: the smaller, the more promising.
-    pub fn burden(&self, kinds: &Kinds<M>) -> (u32, u32) {
+    /// How little is left of what could help later: the smaller, the more promising. An unanswered overwrite that was
+    /// used counts for `overwrite_price` other operations, which can help in fewer states.
+    pub fn burden(&self, kinds: &Kinds<M>, overwrite_price: u32) -> (u32, u32) {
         let (mut spent, mut settled) = (0, 0);
         for index in 0..self.used.words(&self.hideable) {
             let unknown = kinds.unknown.word(index);
-            spent += (self.used.word(index) & unknown).count_ones();
+            let used = self.used.word(index) & unknown;
+            let overwrites = (used & kinds.blind.word(index)).count_ones();
+            spent += used.count_ones() - overwrites + overwrites * overwrite_price;
             settled += ((self.used.word(index) & !unknown) | self.hideable.word(index)).count_ones();
         }
         (spent, u32::MAX - settled)

@@ -46,10 +46,10 @@
 //! The decision problem is NP-complete (Gibbons and Korach, 1997), so there are histories on which the set explodes.
 //! [`Limits`] bounds steps and configurations, and with them time and memory, and [`TimeLimit`] time itself; reaching
 //! one is the answer [`Verdict::Unknown`], never a guess. Where the specification divides the object, its parts are
-//! checked one by one, or, by [`check_with`], several at a time.
+//! checked one by one, or, by [`check_with`], several at a time; a single hard part is searched in several orders at once.
 //!
-//! Left out: threads within one part, and the search for a smaller set of operations than the prefix that is impossible
-//! already.
+//! Left out: a memory that several threads share, and the search for a smaller set of operations than the prefix that is
+//! impossible already.
 
 mod automaton;
 mod broadening;
@@ -61,6 +61,7 @@ mod mask;
 mod online;
 mod parallel;
 mod search;
+mod supply;
 mod tiers;
 mod witness;
 mod zones;
@@ -74,6 +75,7 @@ use crate::verdict::{Unknown, Verdict};
 
 use broadening::Course;
 pub use online::{Online, OnlineError};
+pub(crate) use parallel::is_refuted;
 pub use parallel::{Effort, check_with};
 use search::{Ending, Scope};
 pub use witness::{Witness, WitnessLimits, witness};

@@ -243,6 +243,6 @@ impl<S: Specification + Clone> Online<S> {
             return Ok(());
         }
         let search = self.searches.get_mut(&tracked.partition).expect("its invocation made the search");
-        search.explain_return(tracked.slot.expect("an operation that returns was given a slot"))
+        search.explain_return(tracked.slot.expect("an operation that returns was given a slot"), &|_, _| None)
     }
 }

@@ -2,16 +2,21 @@
 //!
 //! Linearizability is local, so the parts need nothing of each other. The verdict does not depend on the threads: of
 //! several broken parts the first is named, whichever thread was done first.
+//!
+//! Where there is one part only, one thread checks it as if it were alone, and the others look for an explanation in other
+//! orders. If one finds any, the part is linearizable, and nobody needs to go on. What is said about a part that is not
+//! comes from the first thread alone, and so it is the same for any number of threads. None remembers what another has
+//! seen: what they share is the answer, and each is as bounded in memory as the first.
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::history::{Event, History};
 use crate::specification::Specification;
 use crate::verdict::Verdict;
 
-use super::broadening::Course;
+use super::broadening::{Course, OVERWRITE_PRICES, is_any_open};
 use super::search::Scope;
 use super::{Limits, TimeLimit, divide};
 
@@ -22,7 +27,8 @@ pub struct Effort<'a> {
     pub limits: Limits,
     /// For all of it.
     pub time: Option<TimeLimit<'a>>,
-    /// How many threads check parts side by side.
+    /// How many threads check parts side by side, or one part if there is only one and some of its operations were never
+    /// answered.
     pub threads: NonZeroUsize,
 }
 
@@ -39,9 +45,14 @@ where
     S: Specification<Input: Sync, Output: Sync> + Sync,
 {
     let course = Course::new(spec, history, effort.limits, effort.time);
-    let Some(parts) = divide(spec, history) else { return course.check(history.events(), Scope::Whole) };
+    let Some(parts) = divide(spec, history) else {
+        return check_one(&course, history.events(), &Scope::Whole, effort.threads);
+    };
     let parts: Vec<(String, Vec<Event>)> =
         parts.into_iter().map(|(partition, events)| (format!("{partition:?}"), events)).collect();
+    if let [(name, events)] = &parts[..] {
+        return check_one(&course, events, &Scope::Partition(name.clone()), effort.threads);
+    }
     // The longest first: a long one that is begun last would keep everybody waiting.
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(parts[index].1.len()));
@@ -72,4 +83,42 @@ where
     let mut verdicts = verdicts.into_inner().expect("no thread panics while it holds the lock");
     verdicts.sort_by_key(|(index, verdict)| (!verdict.is_violation(), *index));
     verdicts.into_iter().next().map_or(Verdict::Linearizable, |(_, verdict)| verdict)
+}
+
+/// Whether a history of one part of an object is impossible even if unanswered operations may take effect any number of
+/// times: then it is not linearizable. If it is not, nothing is known.
+pub(crate) fn is_refuted<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+    effort: Effort<'_>,
+) -> bool {
+    Course::new(spec, history, effort.limits, effort.time).is_refuted(history.events())
+}
+
+/// The verdict on one part, with as many threads as there are orders to look in for an explanation.
+fn check_one<S>(course: &Course<'_, S>, events: &[Event], scope: &Scope, threads: NonZeroUsize) -> Verdict
+where
+    S: Specification<Input: Sync, Output: Sync> + Sync,
+{
+    let others = OVERWRITE_PRICES.iter().skip(1).take(threads.get() - 1);
+    if others.len() == 0 || !is_any_open(events) {
+        return course.check(events, scope.clone());
+    }
+    let (is_over, is_explained) = (AtomicBool::new(false), AtomicBool::new(false));
+    let course = course.until(&is_over);
+    let verdict = std::thread::scope(|threads| {
+        for &price in others {
+            let (course, is_over, is_explained) = (&course, &is_over, &is_explained);
+            threads.spawn(move || {
+                if course.prospect(events, scope, price) {
+                    is_explained.store(true, Ordering::Relaxed);
+                    is_over.store(true, Ordering::Relaxed);
+                }
+            });
+        }
+        let verdict = course.check(events, scope.clone());
+        is_over.store(true, Ordering::Relaxed);
+        verdict
+    });
+    if is_explained.into_inner() { Verdict::Linearizable } else { verdict }
 }

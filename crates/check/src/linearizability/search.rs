@@ -18,6 +18,12 @@ use super::mask::Mask;
 /// The deadline of an operation that never returns.
 pub(super) const NEVER: u64 = u64::MAX;
 
+/// Whether it is too late to go on, after so many operations have returned and so many are open.
+pub(super) type Late<'a> = &'a dyn Fn(u64, usize) -> Option<Unknown>;
+
+/// Within one return it is asked each time that so many worlds have been looked at.
+const WORLDS_PER_LOOK: usize = 1_024;
+
 /// What the operations given to a search concern.
 #[derive(Clone, Debug)]
 pub(super) enum Scope {
@@ -183,7 +189,15 @@ impl<S: Specification, M: Mask> Search<S, M> {
         });
         let effect = self.automaton.known(action).effect;
         let never_returns = label.deadline == NEVER;
-        if never_returns && effect == Effect::ReadOnly {
+        // Of operations that may be repeated one of a kind is enough.
+        let is_known = never_returns
+            && self.relaxed
+            && self
+                .kinds
+                .unknown
+                .slots()
+                .any(|other| self.automaton.are_equal(self.slot(other).action, action));
+        if is_known || never_returns && effect == Effect::ReadOnly {
             self.automaton.release(action);
             return None;
         }
@@ -218,8 +232,9 @@ impl<S: Specification, M: Mask> Search<S, M> {
         Some(slot)
     }
 
-    /// The operation in `slot` returns: keeps the worlds in which it has taken effect, or can now.
-    pub fn explain_return(&mut self, slot: usize) -> Result<(), Ending> {
+    /// The operation in `slot` returns: keeps the worlds in which it has taken effect, or can now. The answer of `late`,
+    /// which is asked now and then, ends the search.
+    pub fn explain_return(&mut self, slot: usize, late: Late<'_>) -> Result<(), Ending> {
         if self.frontier.iter().all(|world| world.used.contains(slot)) {
             // Nothing is to be explained, and worlds that were different still are: what has taken effect cannot be
             // hidden any more, so they differ elsewhere.
@@ -250,6 +265,11 @@ impl<S: Specification, M: Mask> Search<S, M> {
             }
             self.check_limits()?;
             index += 1;
+            if index.is_multiple_of(WORLDS_PER_LOOK)
+                && let Some(unknown) = late(self.returned_count, self.open_count())
+            {
+                return Err(Ending::Unknown(unknown));
+            }
         }
         if self.next.is_empty() {
             return Err(Ending::Violation(Box::new(explain::violation(self, slot))));
@@ -268,11 +288,11 @@ impl<S: Specification, M: Mask> Search<S, M> {
         self.slots.len() - self.free.len()
     }
 
-    /// Keeps only the `width` most promising worlds. What is found then is an explanation; what is not found may
-    /// still be one.
-    pub fn narrow(&mut self, width: usize) {
+    /// Keeps only the `width` most promising worlds, by [`Configuration::burden`]. What is found then is an explanation;
+    /// what is not found may still be one.
+    pub fn narrow(&mut self, width: usize, overwrite_price: u32) {
         let kinds = &self.kinds;
-        self.frontier.sort_by_cached_key(|world| world.burden(kinds));
+        self.frontier.sort_by_cached_key(|world| world.burden(kinds, overwrite_price));
         self.frontier.truncate(width);
     }
 

@@ -4,7 +4,7 @@ use crate::specification::Specification;
 
 use super::Limits;
 use super::mask::{Unbounded, Words};
-use super::search::{Ending, Label, Scope, Search};
+use super::search::{Ending, Label, Late, Scope, Search};
 
 /// A search with up to 64, up to 256, or any number of operations in flight.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ impl<S: Specification + Clone> Tiered<S> {
     }
 
     /// See [`Search::explain_return`].
-    pub fn explain_return(&mut self, slot: usize) -> Result<(), Ending> {
-        in_any_width!(self, search => search.explain_return(slot))
+    pub fn explain_return(&mut self, slot: usize, late: Late<'_>) -> Result<(), Ending> {
+        in_any_width!(self, search => search.explain_return(slot, late))
     }
 
     /// See [`Search::relax`].
@@ -56,8 +56,8 @@ impl<S: Specification + Clone> Tiered<S> {
     }
 
     /// See [`Search::narrow`].
-    pub fn narrow(&mut self, width: usize) {
-        in_any_width!(self, search => search.narrow(width));
+    pub fn narrow(&mut self, width: usize, overwrite_price: u32) {
+        in_any_width!(self, search => search.narrow(width, overwrite_price));
     }
 
     /// See [`Search::open_count`].
