@@ -2,6 +2,7 @@
 //! and random histories against the definition.
 
 mod cases;
+mod sequential_objects;
 
 use std::time::Duration;
 
