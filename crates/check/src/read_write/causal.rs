@@ -62,32 +62,34 @@ fn walk(
 ) -> Option<Misread> {
     let mut worst: Option<Misread> = None;
     let mut now = vec![0; graph.width()];
-    let mut cursors = vec![0_u32; graph.slots()];
+    let mut cursors = Cursors::new(graph);
     for operations in &graph.chains {
         now.fill(0);
-        cursors.fill(0);
+        cursors.go_back(graph);
         for &operation in operations {
             begin(graph, clocks, operation, &mut now);
             let source = graph.source[operation as usize];
             if source == NONE {
                 continue;
             }
-            if source != INITIAL {
-                join(&mut now, clocks.of(source));
+            let source_clock = (source != INITIAL).then(|| clocks.of(source));
+            if let Some(clock) = source_clock {
+                join(&mut now, clock);
             }
-            for &slot in graph.slots_of(graph.key(operation)) {
-                let Some(last) = advance(graph, slot, &now, &mut cursors) else { continue };
-                if last == source {
+            for cursor in cursors.of_key(graph.key(operation)) {
+                let chain = cursor.chain as usize;
+                cursor.advance(graph, now[chain]);
+                // The source itself, and what is in its past, is no newer. Nothing can be both, since causality is no cycle.
+                if cursor.last == 0 || source_clock.is_some_and(|clock| cursor.last <= clock[chain]) {
                     continue;
                 }
+                let last = graph.writes_of_slot(cursor.slot)[cursor.taken as usize - 1];
                 if source == INITIAL || graph.has(clocks.of(last), source) {
                     let returned = |read: u32| graph.trace.access(read).returned_rank;
                     if worst.as_ref().is_none_or(|worst| returned(operation) < returned(worst.read)) {
                         worst = Some(Misread { read: operation, newer: last });
                     }
-                } else if let Some(conflicts) = &mut conflicts
-                    && !graph.has(clocks.of(source), last)
-                {
+                } else if let Some(conflicts) = &mut conflicts {
                     let rule = Rule::BeforeSource { read: operation };
                     conflicts.push(Inferred { before: last, after: source, rule });
                 }
@@ -97,17 +99,62 @@ fn walk(
     worst
 }
 
-/// The last write of a slot in the past of a clock that never goes back.
-fn advance(graph: &Graph<'_, '_>, slot: u32, now: &[u32], cursors: &mut [u32]) -> Option<u32> {
-    let seen = now[graph.slot_chain[slot as usize] as usize];
-    let writes = graph.writes_of_slot(slot);
-    let cursor = &mut cursors[slot as usize];
-    while let Some(&write) = writes.get(*cursor as usize)
-        && graph.position[write as usize] <= seen
-    {
-        *cursor += 1;
+/// How far a session has come in the writes of one slot. All numbers that a look needs stand side by side, for there are
+/// sessions times reads of them.
+struct Cursor {
+    chain: u32,
+    slot: u32,
+    /// How many of the writes are in the past.
+    taken: u32,
+    /// The position of the last of them in its chain; 0 if there is none.
+    last: u32,
+    /// That of the next; the greatest number if there is none.
+    next: u32,
+}
+
+impl Cursor {
+    /// Takes the writes up to a position. A clock never goes back, and so nor does this.
+    fn advance(&mut self, graph: &Graph<'_, '_>, seen: u32) {
+        while self.next <= seen {
+            self.last = self.next;
+            self.taken += 1;
+            self.next = graph.position_in_slot(self.slot, self.taken);
+        }
     }
-    cursor.checked_sub(1).map(|last| writes[last as usize])
+}
+
+/// The cursors of all slots, those of one key side by side.
+struct Cursors {
+    /// Where those of each key begin.
+    starts: Vec<usize>,
+    cursors: Vec<Cursor>,
+}
+
+impl Cursors {
+    fn new(graph: &Graph<'_, '_>) -> Self {
+        let mut all = Self { starts: vec![0], cursors: Vec::with_capacity(graph.slots()) };
+        for key in 0..graph.trace.keys_count as u32 {
+            let cursor = |&slot: &u32| {
+                let chain = graph.slot_chain[slot as usize];
+                Cursor { chain, slot, taken: 0, last: 0, next: 0 }
+            };
+            all.cursors.extend(graph.slots_of(key).iter().map(cursor));
+            all.starts.push(all.cursors.len());
+        }
+        all
+    }
+
+    /// To where nothing is in the past.
+    fn go_back(&mut self, graph: &Graph<'_, '_>) {
+        for cursor in &mut self.cursors {
+            (cursor.taken, cursor.last) = (0, 0);
+            cursor.next = graph.position_in_slot(cursor.slot, 0);
+        }
+    }
+
+    fn of_key(&mut self, key: u32) -> &mut [Cursor] {
+        &mut self.cursors[self.starts[key as usize]..self.starts[key as usize + 1]]
+    }
 }
 
 fn stale(graph: &Graph<'_, '_>, misread: &Misread) -> Breach {

@@ -122,6 +122,12 @@ impl<'t, 'h> Graph<'t, 'h> {
         self.slots_of_key = grouped(self.trace.keys_count, slots);
     }
 
+    /// The position of a write of a slot in its chain; the greatest number beyond the last.
+    pub(super) fn position_in_slot(&self, slot: u32, place: u32) -> u32 {
+        let write = self.writes_of_slot(slot).get(place as usize);
+        write.map_or(u32::MAX, |&write| self.position[write as usize])
+    }
+
     /// Number of chains: of the numbers of a clock.
     pub(super) fn width(&self) -> usize {
         self.chains.len()
