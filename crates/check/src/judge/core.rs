@@ -14,15 +14,18 @@
 //! pieces first, the oldest first. The result cannot be weakened by any single one of its operations, unless a limit
 //! ended the search before; it need not be the smallest of all.
 //!
-//! What is never answered stays open for ever, and many open operations make each trial dear. So of a long history the
-//! latest operations come first, and those before them stay what they were. When that is done these are weakened too,
-//! in the same way, as long as there is time and trials have answers: of plain reads and writes they have at once. What
-//! is left of them neither weakened nor tried one by one stays what it was, and the core says how many they are.
+//! What is never answered stays open for ever, and many open operations make each trial dear. So all operations are tried
+//! first under a condition that is cheap to refute, in which what is never answered may take effect any number of times: what
+//! is impossible even then is impossible. What that leaves is tried again under the whole condition.
+//!
+//! A value that was written a thousand times can be read late unless all thousand writes are known to be over, so the core of
+//! a stale read may be large however it is found. Then the latest operations alone are weakened, and those before them
+//! stay what they were, or are weakened as long as there is time and trials have answers. What is left of them stays
+//! what it was, and the core says how many they are.
 
 use crate::history::{Event, History, Recorder};
-use crate::linearizability::{Effort, check_with};
+use crate::linearizability::{Effort, check_with, is_refuted};
 use crate::specification::Specification;
-use crate::verdict::Verdict;
 
 /// Operations that are impossible whatever the others did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +42,25 @@ pub struct Core {
     pub is_minimal: bool,
 }
 
-/// How many of the latest operations are weakened first.
-const LATEST: usize = 2_000;
+/// Up to so many operations are weakened under the whole condition.
+const SEARCHED_MAX: usize = 2_000;
+/// How many of the latest operations are weakened where a core of all would be large.
+const LATEST: usize = 64;
+/// So many operations are a large core.
+const NAMED_MAX: usize = 24;
+/// After so many trials in a row that refuted nothing the cheap condition is given up.
+const CHEAP: Failures = Failures { unknown: 0, others: 256 };
+/// After so many trials without an answer nothing before the latest operations is weakened any more.
+const LONG_PAST: Failures = Failures { unknown: 8, others: u32::MAX };
+/// No trial is given up.
+const PATIENT: Failures = Failures { unknown: u32::MAX, others: u32::MAX };
+
+/// How many trials in a row may fail: for want of an answer, and because what is left is possible.
+#[derive(Clone, Copy)]
+struct Failures {
+    unknown: u32,
+    others: u32,
+}
 
 /// Finds a core of a history that ends with the return of the operation `last`, which is impossible. The history must be of
 /// one part of the object. Each trial costs at most `trial`; `has_time` is asked before each.
@@ -56,23 +76,31 @@ where
     S: Specification<Input: Sync, Output: Sync> + Sync,
 {
     // Those that never returned have nothing to lose.
-    let mut before: Vec<usize> = history
-        .events()
-        .iter()
-        .filter_map(|event| match *event {
-            Event::Returned(index) if index != last => Some(index),
-            _ => None,
-        })
-        .collect();
-    let mut kept = before.split_off(before.len().saturating_sub(LATEST));
+    let returned = |event: &Event| match *event {
+        Event::Returned(index) if index != last => Some(index),
+        _ => None,
+    };
+    let all: Vec<usize> = history.events().iter().filter_map(returned).collect();
     let mut is_weak = vec![false; history.len()];
+    let mut refute = |is_weak: &[bool]| {
+        let weaker = weakened(history, is_weak, weakening);
+        Some(is_refuted(&spec_of(&weaker), &weaker, trial))
+    };
     let mut judge = |is_weak: &[bool]| {
         let weaker = weakened(history, is_weak, weakening);
-        check_with(&spec_of(&weaker), &weaker, trial)
+        let verdict = check_with(&spec_of(&weaker), &weaker, trial);
+        (verdict.is_violation() || verdict.is_linearizable()).then_some(verdict.is_violation())
     };
-    let mut is_minimal = weaken(&mut kept, &mut is_weak, &mut judge, u32::MAX, has_time);
-    if !before.is_empty() {
-        let is_all_tried = weaken(&mut before, &mut is_weak, &mut judge, UNKNOWN_MAX, has_time);
+    let (mut kept, mut before) = (all.clone(), Vec::new());
+    weaken(&mut kept, &mut is_weak, &mut refute, CHEAP, has_time);
+    let mut is_minimal =
+        kept.len() <= SEARCHED_MAX && weaken(&mut kept, &mut is_weak, &mut judge, PATIENT, has_time);
+    if kept.len() > NAMED_MAX && all.len() > LATEST {
+        is_weak.fill(false);
+        before = all;
+        kept = before.split_off(before.len() - LATEST);
+        is_minimal = weaken(&mut kept, &mut is_weak, &mut judge, PATIENT, has_time);
+        let is_all_tried = weaken(&mut before, &mut is_weak, &mut judge, LONG_PAST, has_time);
         // Few that are left are named, many are counted.
         if is_all_tried || before.len() <= NAMED_MAX {
             kept.append(&mut before);
@@ -88,39 +116,38 @@ where
     Core { operations, before, others, others_are_answered, is_minimal }
 }
 
-/// After so many trials without an answer nothing before the latest operations is weakened any more.
-const UNKNOWN_MAX: u32 = 8;
-/// Up to so many operations before the latest are named though it was not tried to leave out each.
-const NAMED_MAX: usize = 24;
-
-/// Weakens what can be of `kept`, which is left with the rest; whether none of that can be weakened alone. It ends when
-/// there is no more time, or when more than `unknown_max` trials in a row had no answer.
+/// Weakens what can be of `kept`, which is left with the rest; whether none of that can be weakened alone. `judge` says
+/// whether a history is impossible, if it knows. It ends when there is no more time, or when more than `failures_max` trials
+/// in a row have failed.
 fn weaken(
     kept: &mut Vec<usize>,
     is_weak: &mut [bool],
-    judge: &mut dyn FnMut(&[bool]) -> Verdict,
-    unknown_max: u32,
+    judge: &mut dyn FnMut(&[bool]) -> Option<bool>,
+    failures_max: Failures,
     has_time: &dyn Fn() -> bool,
 ) -> bool {
     let mut size = kept.len().div_ceil(2);
-    let mut unknown_in_a_row = 0;
+    let mut in_a_row = Failures { unknown: 0, others: 0 };
     while size > 0 && has_time() {
         let mut is_any_weakened = false;
         let mut from = 0;
         while from < kept.len() && has_time() {
             let piece = &kept[from..kept.len().min(from + size)];
             piece.iter().for_each(|&index| is_weak[index] = true);
-            let verdict = judge(is_weak);
-            if verdict.is_violation() {
+            let is_impossible = judge(is_weak);
+            if is_impossible == Some(true) {
                 kept.drain(from..kept.len().min(from + size));
                 is_any_weakened = true;
             } else {
                 piece.iter().for_each(|&index| is_weak[index] = false);
                 from += size;
             }
-            let is_decided = verdict.is_violation() || verdict.is_linearizable();
-            unknown_in_a_row = if is_decided { 0 } else { unknown_in_a_row + 1 };
-            if unknown_in_a_row > unknown_max {
+            in_a_row = match is_impossible {
+                Some(true) => Failures { unknown: 0, others: 0 },
+                Some(false) => Failures { unknown: 0, others: in_a_row.others + 1 },
+                None => Failures { unknown: in_a_row.unknown + 1, ..in_a_row },
+            };
+            if in_a_row.unknown > failures_max.unknown || in_a_row.others > failures_max.others {
                 return false;
             }
         }
