@@ -53,7 +53,8 @@ pub struct Config {
     pub retained_entries_max: usize,
     /// Their bytes.
     pub retained_bytes_max: usize,
-    /// Bytes of entries kept for a follower that is being sent a snapshot, or each compaction would start its transfer anew.
+    /// Bytes of entries kept for a follower that is being sent a snapshot, and until it has caught up from there, or each compaction would
+    /// start its transfer anew.
     pub catch_up_bytes_max: usize,
     /// A learner that lacks more entries is not made a voter.
     pub promotion_lag_entries_max: u64,

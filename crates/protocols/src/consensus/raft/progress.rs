@@ -32,6 +32,8 @@ pub struct Progress {
     pub watched: bool,
     /// The connection to it is known to be down: nothing but heartbeats is sent.
     pub down: bool,
+    /// It was sent a snapshot, and has not come from there to what is committed: the entries between are kept for it.
+    pub catching_up: bool,
 }
 
 /// How a follower is brought up to date.
@@ -79,6 +81,7 @@ impl Progress {
             moved: now,
             watched: false,
             down: false,
+            catching_up: false,
         }
     }
 
@@ -141,6 +144,7 @@ impl Progress {
             Mode::Snapshot(transfer) => {
                 if transfer.point.as_ref().is_some_and(|point| index >= point.index) {
                     self.mode = Mode::Replicate(Window::default());
+                    self.catching_up = true;
                 }
             }
         }

@@ -219,7 +219,7 @@ impl Raft {
             fx.note("raft.nonsense", 1);
             return;
         }
-        let now = cx.now;
+        let (now, commit) = (cx.now, self.commit);
         let Some(progress) = self.as_leader_mut().and_then(|leader| leader.progress.get_mut(&from)) else {
             return;
         };
@@ -230,6 +230,7 @@ impl Raft {
         }
         progress.heard = now;
         progress.down = false;
+        progress.catching_up &= progress.matched < commit;
         if news {
             self.commit_what_majority_has(cx, fx);
         }

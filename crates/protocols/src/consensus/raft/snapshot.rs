@@ -9,7 +9,8 @@
 //! entries, commits nothing and does not stand for election.
 //!
 //! A compaction keeps a bounded tail for followers that lag, and, within a larger bound, what followers need that are being sent a
-//! snapshot right now.
+//! snapshot, until they have come from there to what is committed. Without the latter a follower is sent one snapshot after the other, if
+//! more is written while it takes one than the tail holds.
 
 use bytes::Bytes;
 use synod_machine::{Context, NodeId, RequestId};
@@ -247,7 +248,7 @@ impl Raft {
     fn needed_by_transfers(&self) -> Option<Index> {
         let transfers = self.as_leader()?.progress.values().filter_map(|progress| match &progress.mode {
             Mode::Snapshot(transfer) => transfer.point.as_ref().map(|point| point.index),
-            _ => None,
+            _ => progress.catching_up.then_some(progress.matched),
         });
         transfers.min()
     }
