@@ -1,7 +1,6 @@
 //! The configuration of a member: a TOML file, or flags a line each. Whatever is written there gives a configuration or a sentence.
 //!
-//! The program's own modules are compiled into this target, since a program has no library to link. Of the laboratory they need the nearest
-//! name alone: its module stands in for the whole crate, which would take minutes to build with instrumentation.
+//! The program's own modules are compiled into this target, since a program has no library to link.
 
 #![no_main]
 #![allow(dead_code)]
@@ -10,14 +9,10 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 
-extern crate self as synod_lab;
-
 #[path = "../../crates/synod/src/config/mod.rs"]
 mod config;
 #[path = "../../crates/synod/src/go_syntax/mod.rs"]
 mod go_syntax;
-#[path = "../../crates/lab/src/suggest.rs"]
-pub mod suggest;
 
 use config::{ServeConfig, file, flags, settings::Settings};
 
