@@ -12,4 +12,6 @@ pub struct Flaws {
     pub watch_skips_snapshot: bool,
     /// A deposed leader goes on ending leases, by way of its successor.
     pub lessor_outlives_leadership: bool,
+    /// A read shares the answer to a round that was begun before it came.
+    pub read_joins_round: bool,
 }

@@ -64,6 +64,13 @@ impl Reads {
         true
     }
 
+    /// All that gathered join the round under way, whose answer may be older than they are: a known bug, for tests only.
+    pub(crate) fn join(&mut self) {
+        if let Some((_, waiters)) = &mut self.round {
+            waiters.append(&mut self.gathered);
+        }
+    }
+
     /// A round was answered.
     pub fn confirm(&mut self, round: RequestId, index: Index) {
         if let Some(waiters) = self.take_round(round) {

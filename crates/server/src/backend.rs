@@ -38,6 +38,8 @@ pub use synod_database::watch::{
     STREAM_OUTPUTS_MAX, WatchControl, WatchCreate, WatchEnd, WatchId, WatchOutput,
 };
 
+/// A range of no more keys is read where its request was taken in: it takes no longer than others may wait.
+pub const KEYS_AT_ONCE_MAX: i64 = 1_000;
 /// Creations of watches that one stream may have under way.
 pub const WATCH_CREATIONS_MAX: usize = 128;
 

@@ -228,6 +228,9 @@ impl Shard {
                     fx.fx.reply(id, Reply::Refused(Refusal::Overloaded));
                 } else {
                     self.reads.add(Waiter::Query { id, query }, cx.now);
+                    if self.config.flaws.read_joins_round {
+                        self.reads.join();
+                    }
                 }
             }
             Command::LeaseRenew(lease) => self.ask_lease(cx, id, lease, true, fx),

@@ -383,10 +383,11 @@ fn hunt(seeds: u64, flaw: impl Fn(&mut Flaws)) -> Option<(u64, String)> {
 /// Counting entries of an older term has a script of its own (`scripts/figure_8_flawed`): chance seldom builds that story.
 #[test]
 fn every_flaw_is_found() {
-    let flaws: [(&str, fn(&mut Flaws)); 6] = [
+    let flaws: [(&str, fn(&mut Flaws)); 7] = [
         ("reply_before_durable", |flaws| flaws.reply_before_durable = true),
         ("forget_vote", |flaws| flaws.forget_vote = true),
         ("read_without_quorum", |flaws| flaws.read_without_quorum = true),
+        ("read_joins_question", |flaws| flaws.read_joins_question = true),
         ("vote_for_stale_log", |flaws| flaws.vote_for_stale_log = true),
         ("skip_joint", |flaws| flaws.skip_joint = true),
         ("append_without_check", |flaws| flaws.append_without_check = true),

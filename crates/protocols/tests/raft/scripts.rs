@@ -171,6 +171,7 @@ impl Script {
                 "flaw" => match value {
                     "commit_older_term" => config.flaws.commit_older_term = true,
                     "read_without_quorum" => config.flaws.read_without_quorum = true,
+                    "read_joins_question" => config.flaws.read_joins_question = true,
                     "lease_ignores_drift" => config.flaws.lease_ignores_drift = true,
                     "lease_survives_transfer" => config.flaws.lease_survives_transfer = true,
                     other => return Err(format!("no such flaw: {other}").into()),

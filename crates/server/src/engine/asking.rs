@@ -8,7 +8,7 @@ use synod_database::{Answer, Command, Consistency as Freshness, Query, Refusal, 
 use synod_machine::NodeId;
 use synod_storage::kv::stand_back;
 use synod_storage::mvcc::{
-    LeaseId, Operation, RangeRequest, RangeResponse, Revision, StoreError, TxnRequest, TxnResponse,
+    LeaseId, Operation, RangeRequest, RangeResponse, RequestOp, Revision, StoreError, TxnRequest, TxnResponse,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,8 +17,8 @@ use super::clients::Served;
 use super::member::MemberBackend;
 use super::watches;
 use crate::backend::{
-    Applied, Backend, BackendError, Consistency, Frozen, HashKv, Identity, LeaseTimeToLive, Member, Position,
-    Read, Status, WatchStream,
+    Applied, Backend, BackendError, Consistency, Frozen, HashKv, Identity, KEYS_AT_ONCE_MAX, LeaseTimeToLive,
+    Member, Position, Read, Status, WatchStream,
 };
 use crate::metrics::Metrics;
 
@@ -52,7 +52,14 @@ impl MemberBackend {
     async fn read(&self, query: Query, consistency: Consistency) -> Result<(Revision, Answer), BackendError> {
         let query = self.leave_to_read(query, consistency).await?;
         let view = self.shared.view()?;
-        let (revision, answer) = query::answer(&view, &query);
+        if !may_walk_far(&query) {
+            let (revision, answer) = query::answer(&view, &query);
+            return Ok((revision, answer?));
+        }
+        // Not on a thread that serves connections: all others of them would wait.
+        let reading = tokio::task::spawn_blocking(move || query::answer(&view, &query));
+        let (revision, answer) =
+            reading.await.map_err(|failed| BackendError::Internal(format!("the read failed: {failed}")))?;
         Ok((revision, answer?))
     }
 
@@ -288,8 +295,32 @@ fn fold(hash: u64) -> u32 {
     (hash ^ (hash >> 32)) as u32
 }
 
+/// Whether it may look at many keys, however few it then gives.
+fn may_walk_far(query: &Query) -> bool {
+    match query {
+        Query::Range(range) => range_may_walk_far(range),
+        Query::Txn(txn) => txn_may_walk_far(txn),
+        Query::LeaseKeys(_) | Query::HashKv(_) | Query::Hash => true,
+        Query::Members | Query::Leases | Query::Revision => false,
+    }
+}
+
+fn txn_may_walk_far(txn: &TxnRequest) -> bool {
+    txn.success.iter().chain(&txn.failure).any(|op| match op {
+        RequestOp::Range(range) => range_may_walk_far(range),
+        RequestOp::Txn(txn) => txn_may_walk_far(txn),
+        RequestOp::Put(_) | RequestOp::Delete(_) => false,
+    })
+}
+
+fn range_may_walk_far(request: &RangeRequest) -> bool {
+    // What is sorted, filtered or of the past is not found, or counted, without a look at all that the range has.
+    let walks_all = !request.comes_in_pieces() || request.revision > 0;
+    let is_short = request.count_only || (1..=KEYS_AT_ONCE_MAX).contains(&request.limit);
+    !request.range.is_single() && (walks_all || !is_short)
+}
+
 fn puts(txn: &TxnRequest) -> bool {
-    use synod_storage::mvcc::RequestOp;
     txn.success.iter().chain(&txn.failure).any(|op| match op {
         RequestOp::Put(_) => true,
         RequestOp::Txn(txn) => puts(txn),

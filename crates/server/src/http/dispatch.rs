@@ -17,11 +17,8 @@ use crate::api::pieces::Large;
 use crate::api::{
     ClusterService, Edge, HealthService, KvService, LeaseService, MaintenanceService, errors, requires_leader,
 };
-use crate::backend::Backend;
+use crate::backend::{Backend, KEYS_AT_ONCE_MAX};
 use crate::proto::etcdserverpb as pb;
-
-/// A read of a range without a limit, or with a larger one, is done by a task of its own: others of its connection need not wait.
-const KEYS_AT_ONCE_MAX: i64 = 1_000;
 
 /// An answer under way.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
@@ -179,7 +176,7 @@ fn range<B: Backend>(edge: Arc<Edge<B>>, message: &Bytes) -> Answered {
     Answered::Later(Box::pin(reading))
 }
 
-/// Whether a read may take long enough for others to notice.
+/// Whether a read may take long enough for others of its connection to notice: a task of its own does it then.
 fn is_large(request: &pb::RangeRequest) -> bool {
     !request.range_end.is_empty() && !(1..=KEYS_AT_ONCE_MAX).contains(&request.limit)
 }

@@ -88,7 +88,8 @@ impl KeyRange {
         self.end.len() > usize::from(self.end == FROM_HERE_ON) && self.end <= self.key
     }
 
-    pub(super) fn is_single(&self) -> bool {
+    /// Whether it is one key.
+    pub fn is_single(&self) -> bool {
         self.end.is_empty()
     }
 

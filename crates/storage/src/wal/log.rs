@@ -24,7 +24,7 @@ pub struct LogOptions {
     /// The size of new segments: whole blocks, within the format's limits. Takes effect from the next new
     /// segment on.
     ///
-    /// A new log takes the time to write one of them (32 MiB: a tenth of a second), recovery holds one in
+    /// A new log takes the time to write one of them (16 MiB: some tens of milliseconds), recovery holds one in
     /// memory, and up to `spares_max + 2` of them lie on disk besides the records. Twice the size gained 3 %
     /// at full throughput.
     pub segment_bytes: usize,
@@ -40,7 +40,7 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> LogOptions {
-        LogOptions { segment_bytes: 32 << 20, spares_max: 1, background: true, log_id: None }
+        LogOptions { segment_bytes: 16 << 20, spares_max: 1, background: true, log_id: None }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::alarm::Alarm;
 use super::endpoint::Endpoint;
 use super::{Options, tls};
 use crate::failure::Failure;
@@ -74,6 +75,7 @@ impl Dialer {
         Ok(Line {
             wire: Wire::new(stream, http, BytesMut::new()),
             events: VecDeque::new(),
+            alarm: None,
             authority: authority.to_owned(),
             is_tls: endpoint.is_tls(),
         })
@@ -85,6 +87,8 @@ impl Dialer {
 pub struct Line {
     wire: Wire<Stream>,
     events: VecDeque<Event>,
+    /// Kept from turn to turn: most turns end before its moment.
+    alarm: Option<Alarm>,
     authority: String,
     is_tls: bool,
 }
@@ -110,7 +114,9 @@ impl Line {
     /// # Errors
     /// When the connection is over.
     pub async fn turn(&mut self, until: Option<Instant>) -> io::Result<()> {
-        let mut time = pin!(until.map(|until| tokio::time::sleep_until(until.into())));
+        if self.alarm.as_ref().map(Alarm::moment) != until {
+            self.alarm = until.map(Alarm::at);
+        }
         std::future::poll_fn(|cx| {
             if let Poll::Ready(Err(error)) = self.wire.poll_write(cx) {
                 return Poll::Ready(Err(error));
@@ -129,8 +135,8 @@ impl Line {
                     Poll::Pending => break,
                 }
             }
-            match time.as_mut().as_pin_mut() {
-                Some(time) => time.poll(cx).map(Ok),
+            match &mut self.alarm {
+                Some(alarm) => Pin::new(alarm).poll(cx).map(Ok),
                 None => Poll::Pending,
             }
         })

@@ -8,6 +8,7 @@
 //! Which requests fail over to whom is all that this client adds to the generated stubs; it caches nothing
 //! and keeps no connection in the background, as befits a process that lives for one command.
 
+mod alarm;
 mod endpoint;
 #[cfg(test)]
 pub mod fake;
@@ -32,6 +33,7 @@ use crate::failure::Failure;
 use crate::go_syntax::duration;
 use endpoint::Endpoint;
 
+pub use alarm::Alarm;
 pub use line::{Dialer, Line};
 
 /// Largest answer that is accepted, in bytes; Go's client has the same limit.

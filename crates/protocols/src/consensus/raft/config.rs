@@ -77,6 +77,8 @@ pub struct Flaws {
     pub commit_older_term: bool,
     /// A leader serves reads without asking whether it still leads.
     pub read_without_quorum: bool,
+    /// A follower's read shares the answer to a question that was sent before it came.
+    pub read_joins_question: bool,
     /// Leases last the whole election time, whatever the clocks.
     pub lease_ignores_drift: bool,
     /// Votes are given to candidates with shorter logs.

@@ -8,6 +8,10 @@
 //! A follower collects its reads in the same way and asks the leader once for all of them. Its question carries a token that no life of
 //! the node uses twice, or a late answer to an earlier life would serve a stale read to this one.
 //!
+//! The question is itself what a round would ask for: sent after the reads came, in the leader's term, by a voter who had thus given nobody
+//! a later vote. Where leader and asker are a majority, as in a group of three, no round is held (`needs_no_round`): two messages
+//! instead of six. A read that came after the question was sent must not share its answer, whichever way that was found.
+//!
 //! A lease (off by default) leaves out the round: members that heard the leader withhold their votes for `election_least` by their
 //! clocks. The lease is counted from when the confirmed round was *sent*, and is shorter by the drift bound.
 
@@ -96,7 +100,10 @@ impl Raft {
         } else if self.forwarded.len() >= self.config.reads_max {
             Self::refuse(id, Refusal::Overloaded, fx);
         } else {
-            self.forwarded.gathering.push(id);
+            match &mut self.forwarded.asked {
+                Some(asked) if self.config.flaws.read_joins_question => asked.reads.push(id),
+                _ => self.forwarded.gathering.push(id),
+            }
             self.ask_leader(fx);
         }
     }
@@ -119,12 +126,26 @@ impl Raft {
             }
             return;
         }
+        if let Asker::Follower { node, .. } = asker
+            && index <= commit
+            && self.needs_no_round(node)
+        {
+            fx.note("raft.read_by_question", 1);
+            self.answer_read(asker, commit, fx);
+            return;
+        }
+        let Some(leader) = self.as_leader_mut() else { return };
         let under_way = leader.round > leader.confirmed.0 && leader.reads.front().is_some();
         let round = leader.round + 1;
         leader.reads.push_back(Waiting { asker, index, round });
         if !under_way {
             self.start_round(cx, false, fx);
         }
+    }
+
+    /// Whether this leader and the follower that asks it are a majority: neither left the term before the question was sent.
+    fn needs_no_round(&self, asker: NodeId) -> bool {
+        self.voters().decided_by(|node| node == self.me || node == asker)
     }
 
     /// Serves the reads whose round is answered and whose index is committed; begins the round that the others wait for.

@@ -245,8 +245,10 @@ impl Raft {
         fx.reply(id, Reply::Completed);
     }
 
+    /// The oldest entry that a follower on its way from a snapshot needs next. One whose connection broke needs none: it may never come back.
     fn needed_by_transfers(&self) -> Option<Index> {
-        let transfers = self.as_leader()?.progress.values().filter_map(|progress| match &progress.mode {
+        let up = self.as_leader()?.progress.values().filter(|progress| !progress.down);
+        let transfers = up.filter_map(|progress| match &progress.mode {
             Mode::Snapshot(transfer) => transfer.point.as_ref().map(|point| point.index),
             _ => progress.catching_up.then_some(progress.matched),
         });

@@ -17,7 +17,7 @@ use super::Arguments;
 use super::asking::ended;
 use super::drive::Measured;
 use super::workload::{PREFIX, PREFIX_END, key, send};
-use crate::client::{Dialer, Line};
+use crate::client::{Alarm, Dialer, Line};
 use crate::failure::Failure;
 
 /// Digits of the time, in nanoseconds since the beginning, that a value opens with.
@@ -70,7 +70,7 @@ async fn write(mut line: Line, arguments: &Arguments, began: Instant) -> Result<
     loop {
         if let Some(rate) = arguments.rate {
             let intended = start + Duration::from_secs_f64(puts as f64 / f64::from(rate));
-            tokio::time::sleep_until(intended.into()).await;
+            Alarm::at(intended).await;
         }
         if start.elapsed() >= arguments.seconds {
             return Ok(puts);

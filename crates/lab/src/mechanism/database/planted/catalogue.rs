@@ -96,6 +96,22 @@ pub const BUGS: &[Planted] = &[
         },
     },
     Planted {
+        name: "read-joins-round",
+        sentence: "A read shares the answer to a round that was begun before it came.",
+        breaks: &["linearizability"],
+        space: replicated,
+        plan: |plan| {
+            quiet(plan);
+            // Answers take long enough for writes to be acknowledged meanwhile.
+            plan.network.delay = Delay::micros(500, 30_000);
+        },
+        setting: |setting| {
+            setting.flaws.read_joins_round = true;
+            setting.shard.raft.lease_drift_ppm = None;
+            busy_readers(setting);
+        },
+    },
+    Planted {
         name: "lease-ignores-drift",
         sentence: "A leader's lease lasts the whole election time, although clocks drift (here by up to a third).",
         breaks: &["linearizability"],
