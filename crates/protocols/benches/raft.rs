@@ -27,8 +27,10 @@ impl Group {
     fn new() -> Self {
         let configuration = Configuration::of((1..=MEMBERS).map(NodeId));
         let point = SnapshotPoint { configuration, ..SnapshotPoint::default() };
+        // Nothing is kept behind the cut: what to keep is counted from the end at each.
+        let config = Config { retained_entries_max: 0, ..Config::default() };
         let member = |number| {
-            (Raft::new(NodeId(number), Config::default(), point.clone()), Buffer::new(First, Ticket(1)))
+            (Raft::new(NodeId(number), config.clone(), point.clone()), Buffer::new(First, Ticket(1)))
         };
         let members = (1..=MEMBERS).map(member).collect();
         let mut group =
