@@ -342,3 +342,48 @@ fn refused(refusal: Refusal) -> BackendError {
 fn unexpected(found: &str) -> BackendError {
     BackendError::Internal(format!("the member gave {found}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use synod_storage::mvcc::{KeyRange, SortOrder, SortTarget};
+
+    use super::*;
+
+    fn range(change: impl FnOnce(&mut RangeRequest)) -> RangeRequest {
+        let range = KeyRange { key: "a".into(), end: "z".into() };
+        let mut request = RangeRequest { range, limit: 10, ..RangeRequest::default() };
+        change(&mut request);
+        request
+    }
+
+    #[test]
+    fn what_may_walk_far_is_not_read_where_connections_are_served() {
+        let short = [
+            range(|_| {}),
+            range(|range| (range.limit, range.count_only) = (0, true)),
+            range(|range| (range.limit, range.range.end) = (0, Bytes::new())),
+            range(|range| (range.revision, range.range.end) = (7, Bytes::new())),
+        ];
+        let far = [
+            range(|range| range.limit = 0),
+            range(|range| range.limit = KEYS_AT_ONCE_MAX + 1),
+            range(|range| range.revision = 7),
+            range(|range| range.min_mod_revision = 7),
+            range(|range| (range.sort_order, range.sort_target) = (SortOrder::Ascend, SortTarget::Value)),
+            range(|range| (range.sort_order, range.sort_target) = (SortOrder::Descend, SortTarget::Key)),
+        ];
+        let within = |range: &RangeRequest| {
+            let inner =
+                TxnRequest { failure: vec![RequestOp::Range(range.clone())], ..TxnRequest::default() };
+            Query::Txn(TxnRequest { success: vec![RequestOp::Txn(inner)], ..TxnRequest::default() })
+        };
+        for request in &short {
+            assert!(!may_walk_far(&Query::Range(request.clone())), "{request:?}");
+            assert!(!may_walk_far(&within(request)), "{request:?}");
+        }
+        for request in &far {
+            assert!(may_walk_far(&Query::Range(request.clone())), "{request:?}");
+            assert!(may_walk_far(&within(request)), "{request:?}");
+        }
+    }
+}

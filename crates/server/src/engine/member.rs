@@ -511,6 +511,28 @@ fn has_files(directory: &Path) -> bool {
 /// Members fill their layers at the same pace. Layers of different sizes are written at different times, so that there is mostly a majority
 /// that is not writing one.
 fn layer_bytes(config: &MemberConfig) -> u64 {
-    let rank = config.members.iter().filter(|member| member.id < config.member_id).count() as u64;
-    FjallOptions::default().layer_bytes / 5 * (4 + rank % 3)
+    let rank = config.members.iter().filter(|member| member.id < config.member_id).count();
+    layer_bytes_of(rank)
+}
+
+fn layer_bytes_of(rank: usize) -> u64 {
+    FjallOptions::default().layer_bytes / 5 * (4 + rank as u64 % 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_majority_of_members_fills_its_layers_at_other_times_than_any_one() {
+        let whole = FjallOptions::default().layer_bytes;
+        for members in [3, 5] {
+            let layers: Vec<u64> = (0..members).map(layer_bytes_of).collect();
+            for bytes in &layers {
+                let alike = layers.iter().filter(|other| *other == bytes).count();
+                assert!(alike <= members / 2, "{alike} of {members} have layers of {bytes} bytes");
+                assert!((whole / 2..whole * 2).contains(bytes), "{bytes} is far from {whole}");
+            }
+        }
+    }
 }
