@@ -63,6 +63,28 @@ fn no_focus_finds_anything_without_its_bug() {
     }
 }
 
+/// Stale reads are found when they arrive, by their revision. The windows must find them without that, and say which answer was impossible.
+#[test]
+fn the_windows_alone_find_a_stale_read() {
+    let bug = planted::named("read-of-deposed-leader").expect("it is known");
+    let make = |plan: &synod_sim::Plan| {
+        let mut setting = Setting::draw(plan);
+        (bug.setting)(&mut setting);
+        setting.judges_at_once = false;
+        Database::new(plan, setting)
+    };
+    let hunt = Hunt { runs: RUNS_MAX, twice: false, ..Hunt::default() };
+    let plan = |seed| DATABASE.plan(seed, &settings_for(bug));
+    let report = hunt.go(plan, make, &mut |_, run| !bug.explains(run)).expect("plans can be run");
+    let run = report.violations.iter().find(|run| bug.explains(run)).expect("it is found");
+    let found = run.found.as_ref().expect("it is a violation");
+    assert!(
+        found.violation.sentence.contains("cannot be placed anywhere between"),
+        "{}",
+        found.violation.sentence
+    );
+}
+
 #[test]
 fn bugs_have_names_of_their_own() {
     for bug in BUGS {

@@ -123,15 +123,16 @@ impl Campaign {
         let histories = self.histories(until).await?;
         self.wait_for_watchers(&watchers, until, &histories[0].1).await?;
         watching.abort_all();
-        let (window, leases) = {
+        let (window, leases, ended) = {
             let mut journal = self.shared.journal();
-            (journal.take_window(), journal.take_ended_leases(until))
+            (journal.take_window(), journal.take_ended_leases(until), journal.now())
         };
         let testimony = Testimony {
             base: self.base.clone(),
             until,
             window,
             carried: std::mem::take(&mut self.carried),
+            ended,
             histories,
             watchers: watchers.iter().map(Watcher::seen).collect(),
             leases,
@@ -154,12 +155,13 @@ impl Campaign {
         let now = self.shared.journal().counts;
         println!(
             "window {:>2}: {:>5} operations answered, {:>4} unknown; {checked} judged, {events} changes, {} carried on; \
-             {:.1} s\n           {}",
+             {:.1} s, {}\n           {}",
             self.windows,
             now.answered - before.answered,
             now.unknown - before.unknown,
             self.carried.len(),
             took.as_secs_f32(),
+            resident().map_or_else(String::new, |bytes| format!("{} MiB resident", bytes >> 20)),
             self.nemesis.story.join("; "),
         );
     }
@@ -322,6 +324,13 @@ impl Campaign {
         let counted = tokio::time::timeout(ANSWER_TIMEOUT, counting).await.ok()?.ok()?;
         Some(unsigned(counted.into_inner().count))
     }
+}
+
+/// What this process, clients and judge, holds in memory.
+fn resident() -> Option<u64> {
+    const PAGE_BYTES: u64 = 4_096;
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    Some(pages.split_whitespace().nth(1)?.parse::<u64>().ok()? * PAGE_BYTES)
 }
 
 /// Compacts, sometime in the window, what is before it.

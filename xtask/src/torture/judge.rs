@@ -9,7 +9,13 @@
 //! They may still take effect in a later window, so they are carried over. The history settles most of them: every value is
 //! put once only, so an operation whose value does not appear has not taken effect, and one whose value does needs no
 //! carrying any more. Of deletions and expiries, those stay in question that fit a deletion that nobody was
-//! answered to have made.
+//! answered to have made. What has not taken effect for [`CARRIED_MAX`] is not carried further: a member gives a request up after seconds, so a
+//! change that comes later is one that nobody asked for, and is found as such. (An expiry comes when its lease ends, and is carried until then.)
+//!
+//! # Why windows end in peace
+//! A window of the simulator ends in the middle of the load (`synod_check::etcd::Windows`), since there one sees when each change is decided. Of real members
+//! that cannot be seen: of an operation without an answer only what the members tell later says whether it took effect. So the load stops, all members catch up,
+//! and the history that they tell is whole: a quiet point, at which nothing is open but what is carried. What a run holds does not grow with its length.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,6 +40,9 @@ pub type Asked = Operation<Request, Answer>;
 /// By how much the clocks of the members may run fast over the life of a lease. All of them are this machine's.
 const CLOCK_TOLERANCE: Duration = Duration::from_millis(5);
 
+/// So long an operation without an answer is carried at least: a member gives up after seconds, and may have been paused for a window meanwhile.
+pub const CARRIED_MAX: Duration = Duration::from_secs(120);
+
 /// Everything that is known about a window.
 #[derive(Debug)]
 pub struct Testimony {
@@ -45,6 +54,8 @@ pub struct Testimony {
     pub window: Window,
     /// Operations of earlier windows that were never answered.
     pub carried: Vec<Asked>,
+    /// When the window ended, since the beginning of the run.
+    pub ended: Duration,
     /// The changes from the base to the end, as each member tells them, with its name.
     pub histories: Vec<(String, Vec<Change>)>,
     /// What the watchers saw.
@@ -68,7 +79,7 @@ pub struct Judgement {
 
 /// Judges a window.
 pub fn judge(testimony: Testimony) -> Judgement {
-    let Testimony { base, until, mut window, carried, mut histories, watchers, leases } = testimony;
+    let Testimony { base, until, mut window, carried, ended, mut histories, watchers, leases } = testimony;
     let mut violations = std::mem::take(&mut window.findings);
     violations.extend(different_histories(&histories));
     let changes = histories.swap_remove(0).1;
@@ -82,7 +93,8 @@ pub fn judge(testimony: Testimony) -> Judgement {
     let survive = acknowledged_writes_survive(&history, &acknowledged);
     violations.extend(survive.err().map(|violation| violation.to_string()));
 
-    let (in_question, carried) = settle(&all, &history, &acknowledged);
+    let (in_question, mut carried) = settle(&all, &history, &acknowledged);
+    carried.retain(|asked| may_come(asked, ended));
     let checked = in_question.len();
     violations.extend(not_linearizable(&base, in_question, &history));
     for Seen { mut run, mut previous } in watchers {
@@ -149,6 +161,11 @@ fn settle(
         }
     }
     (in_question, carried)
+}
+
+/// Whether an operation without an answer may still take effect after a window that ended then.
+fn may_come(asked: &Asked, ended: Duration) -> bool {
+    asked.invoked + CARRIED_MAX > ended || matches!(asked.input, Request::Revoke { .. })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,6 +243,7 @@ mod tests {
             until,
             window: Window { operations, ..Window::default() },
             carried: Vec::new(),
+            ended: ms(1_000),
             histories: vec![("m1".to_owned(), changes.to_vec()), ("m2".to_owned(), changes.to_vec())],
             watchers: Vec::new(),
             leases: Vec::new(),
@@ -275,6 +293,20 @@ mod tests {
         let second = judge(second);
         assert_eq!((second.violations.len(), second.carried.len(), second.checked), (0, 0, 1));
         assert_eq!(second.state.revision, 2);
+    }
+
+    #[test]
+    fn an_unanswered_write_that_comes_minutes_later_is_found() {
+        let open = Operation::open(Client(1), ms(0), Request::put("a", "1"));
+        let mut long = testimony(vec![open], &[]);
+        long.ended = CARRIED_MAX;
+        let first = judge(long);
+        assert_eq!((first.violations.len(), first.carried.len()), (0, 0));
+
+        let seen = Answer { revision: 2, reply: Reply::Range { pairs: Vec::new(), count: 0 } };
+        let read = Operation::returned(Client(2), ms(5), ms(6), Request::get("b"), seen);
+        let second = judge(testimony(vec![read], &[Change::put(2, "a", "1")]));
+        assert_eq!(second.violations.len(), 1, "{:?}", second.violations);
     }
 
     #[test]

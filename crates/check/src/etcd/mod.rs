@@ -11,6 +11,7 @@
 
 mod leases;
 mod old_reads;
+mod past;
 mod replicas;
 mod watches;
 mod windows;

@@ -36,10 +36,18 @@ pub enum OldReadAnswer {
 /// A read returned something else than was there at its revision, or was refused as compacted at a revision at or above
 /// every compaction.
 pub fn old_reads(history: &StoreHistory, reads: &[OldRead]) -> Result<(), PropertyViolation> {
+    first_objection(BTreeMap::new(), &history.changes, reads)
+}
+
+/// The same of a store that held `pairs` before the changes.
+pub(super) fn first_objection(
+    mut pairs: BTreeMap<Blob, Pair>,
+    changes: &[Change],
+    reads: &[OldRead],
+) -> Result<(), PropertyViolation> {
     let mut in_order: Vec<&OldRead> = reads.iter().collect();
     in_order.sort_by_key(|read| (read.at_revision, read.id));
-    let mut pairs: BTreeMap<&Blob, Pair> = BTreeMap::new();
-    let mut changes = history.changes.iter().peekable();
+    let mut changes = changes.iter().peekable();
     for read in in_order {
         while let Some(change) = changes.next_if(|change| change.revision <= read.at_revision) {
             apply(&mut pairs, change);
@@ -51,12 +59,13 @@ pub fn old_reads(history: &StoreHistory, reads: &[OldRead]) -> Result<(), Proper
     Ok(())
 }
 
-fn apply<'a>(pairs: &mut BTreeMap<&'a Blob, Pair>, change: &'a Change) {
+/// What a change makes of the pairs.
+pub(super) fn apply(pairs: &mut BTreeMap<Blob, Pair>, change: &Change) {
     let Some(value) = &change.value else {
         pairs.remove(&change.key);
         return;
     };
-    let pair = pairs.entry(&change.key).or_insert_with(|| Pair {
+    let pair = pairs.entry(change.key.clone()).or_insert_with(|| Pair {
         key: change.key.clone(),
         value: value.clone(),
         create_revision: change.revision,
@@ -70,7 +79,7 @@ fn apply<'a>(pairs: &mut BTreeMap<&'a Blob, Pair>, change: &'a Change) {
     pair.lease = change.lease;
 }
 
-fn objection(pairs: &BTreeMap<&Blob, Pair>, read: &OldRead) -> Option<String> {
+fn objection(pairs: &BTreeMap<Blob, Pair>, read: &OldRead) -> Option<String> {
     let title = format!("Read {} of {} at revision {}", read.id, read.span, read.at_revision);
     let found = match &read.answer {
         OldReadAnswer::Pairs(found) => found,

@@ -19,22 +19,38 @@
 //! answer. Then it takes effect at the newest revision, which is above F. What is never reported has not taken effect, for the history of the
 //! store is complete.
 //!
+//! Two things are judged beside that. Reads that named an old revision are held against what is remembered of the store's past, a bounded number of
+//! its changes; and the changes themselves are looked at as they come: revisions rise by one.
+//!
+//! # Why there is a window at all
+//! Elsewhere a window may end only at a *quiet point*, where no operation is open, since what is open may take effect before or after it. A
+//! loaded store has none. The order of revisions takes its place: each answer names its position, so that a cut by revision divides
+//! operations that overlap in time.
+//!
 //! # What it costs
-//! It holds the operations of one window, those that wait, and the keys of the store: nothing that grows with the run. Each window is
-//! judged once; an operation is judged again with the next window only if its answer is above F.
+//! It holds the operations of one window, those that wait, and the keys of the store: nothing that grows with the run. A window ends when it has
+//! its size, and half of what is held at least is new: so when a client that waits long keeps F low, an operation is judged a few times, not
+//! once with each window that follows.
 //!
 //! # What is left out
-//! Reads of old revisions and watches, which have checks of their own in the parent module.
+//! Watches and leases, which have checks of their own in the parent module.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Change, StoreHistory, acknowledged_writes, acknowledged_writes_survive};
+use super::past::Past;
+use super::{
+    Change, OldRead, PropertyViolation, StoreHistory, acknowledged_writes, acknowledged_writes_survive,
+    revisions_are_dense,
+};
 use crate::history::{Client, History, Operation, OperationId};
 use crate::linearizability::{Limits, check_within};
 use crate::specification::KeyValue;
 use crate::specification::key_value::{Answer, Pair, Request, Store};
 use crate::verdict::Verdict;
+
+/// So many changes of the store are remembered for reads of old revisions, at most.
+const PAST_CHANGES_MAX: usize = 40_000;
 
 /// A run that is judged window by window. Events must be given in the order in which they happened.
 #[derive(Clone, Debug)]
@@ -43,6 +59,8 @@ pub struct Windows {
     base: Store,
     /// What the store went through since.
     history: StoreHistory,
+    /// What reads of old revisions are held against.
+    past: Past,
     /// Those whose clients wait, and those that were given up, with nothing for a floor.
     open: BTreeMap<OperationId, Open>,
     /// Those that were answered at a revision above the base's, or in this window.
@@ -68,6 +86,10 @@ pub struct Counts {
     pub held_max: usize,
     /// Windows in which the search met its limits.
     pub unexplained: u64,
+    /// Reads of old revisions that were judged.
+    pub old_reads: u64,
+    /// Reads of revisions so old that the store's past did not go back as far.
+    pub old_reads_unjudged: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +107,7 @@ impl Windows {
         Self {
             base: Store::default(),
             history: StoreHistory::new(Vec::new()),
+            past: Past::new(PAST_CHANGES_MAX),
             open: BTreeMap::new(),
             ended: Vec::new(),
             judged: 0,
@@ -119,6 +142,7 @@ impl Windows {
 
     /// The store was changed. Of an operation that this decides, the answer is to be given after it.
     pub fn changed(&mut self, change: Change) {
+        self.past.changed(change.clone());
         self.history.changes.push(change);
     }
 
@@ -130,7 +154,17 @@ impl Windows {
         let Some(Open { client, invoked, request, .. }) = self.open.remove(&id) else { return Ok(()) };
         self.newest = self.newest.max(answer.revision);
         self.ended.push(Operation::returned(client, invoked, at, request, answer));
-        if self.ended.len() - self.judged < self.size { Ok(()) } else { self.judge() }
+        let new = self.ended.len() - self.judged;
+        if new < self.size || new < self.judged { Ok(()) } else { self.judge() }
+    }
+
+    /// A read that named a revision has returned, or one that took what a member had. It is no operation of the present: nothing waits for it.
+    ///
+    /// # Errors
+    /// It, or one before it, returned something else than was there at its revision.
+    pub fn read_old(&mut self, read: OldRead) -> Result<(), WindowError> {
+        self.past.read(read);
+        if self.past.waiting() < self.size { Ok(()) } else { self.judge_old_reads() }
     }
 
     /// The run is over.
@@ -139,12 +173,12 @@ impl Windows {
     /// As [`complete`](Self::complete), of the last window.
     pub fn finish(&mut self) -> Result<Counts, WindowError> {
         self.judge()?;
-        Ok(self.counts)
+        Ok(self.counts())
     }
 
     /// What was judged so far.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts { old_reads: self.past.judged, old_reads_unjudged: self.past.too_old, ..self.counts }
     }
 
     /// How many operations are held in memory.
@@ -156,13 +190,13 @@ impl Windows {
         let new = self.ended.len() - std::mem::take(&mut self.judged);
         self.counts.windows += 1;
         self.counts.operations += new as u64;
+        revisions_are_dense(&self.history)?;
+        self.judge_old_reads()?;
         let waiting = self.open.values().filter(|open| open.floor.is_some());
         let waiting = waiting.map(|open| Operation::open(open.client, open.invoked, open.request.clone()));
         let operations: Vec<_> = self.ended.iter().cloned().chain(waiting).collect();
         let history = History::from_operations(operations).expect("the observer saw events in order");
-        acknowledged_writes_survive(&self.history, &acknowledged_writes(&history)).map_err(|broken| {
-            WindowError { property: broken.property.to_string(), sentence: broken.sentence }
-        })?;
+        acknowledged_writes_survive(&self.history, &acknowledged_writes(&history))?;
         let mut model = KeyValue { initial: self.base.clone(), ..KeyValue::for_history(&history) };
         self.history.add_to(&mut model.evidence);
         match check_within(&model, &history, self.limits) {
@@ -175,6 +209,10 @@ impl Windows {
         }
         self.forget();
         Ok(())
+    }
+
+    fn judge_old_reads(&mut self) -> Result<(), WindowError> {
+        Ok(self.past.judge()?)
     }
 
     /// Leaves behind what no answer that is still to come can contradict.
@@ -202,6 +240,12 @@ pub struct WindowError {
     pub property: String,
     /// What was found.
     pub sentence: String,
+}
+
+impl From<PropertyViolation> for WindowError {
+    fn from(broken: PropertyViolation) -> Self {
+        Self { property: broken.property.to_string(), sentence: broken.sentence }
+    }
 }
 
 /// The store after one more change of its history.

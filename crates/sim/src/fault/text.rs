@@ -269,12 +269,12 @@ impl<'a> Words<'a> {
     }
 }
 
-/// A duration from its text, `1.25s`, `50ms`, `20us` or `5ns`; exact, or `None`.
+/// A duration from its text, `1h`, `30m`, `1.25s`, `50ms`, `20us` or `5ns`; exact, or `None`.
 pub fn parse_duration(word: &str) -> Option<Duration> {
-    let units = [("ms", 6), ("us", 3), ("ns", 0), ("s", 9)];
-    let (number, digits) =
-        units.iter().find_map(|(unit, digits)| Some((word.strip_suffix(unit)?, *digits)))?;
-    decimal(number, digits).map(Duration::from_nanos)
+    let units = [("ms", 6, 1), ("us", 3, 1), ("ns", 0, 1), ("s", 9, 1), ("m", 9, 60), ("h", 9, 3_600)];
+    let (number, digits, times) =
+        units.iter().find_map(|(unit, digits, times)| Some((word.strip_suffix(unit)?, *digits, *times)))?;
+    decimal(number, digits)?.checked_mul(times).map(Duration::from_nanos)
 }
 
 /// A decimal number with at most `digits` digits behind the point, in units of the last of them.
@@ -323,6 +323,16 @@ at 6s jump n1 +0.001s
 at 6s drift n1 -200ppm
 at 6s drift n1 +200ppm
 ";
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(parse_duration("1.5h"), Some(Duration::from_secs(5_400)));
+        assert_eq!(parse_duration("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(parse_duration("2ms"), Some(Duration::from_millis(2)));
+        for wrong in ["2", "h", "-1s", "1e3s", "9999999h", "1 h"] {
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn every_fault_reads_and_prints_back() {

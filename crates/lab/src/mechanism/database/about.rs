@@ -1,6 +1,8 @@
 //! What the catalogue says of the database.
 
-use super::planted;
+use std::time::Duration;
+
+use super::{LENGTH, planted};
 use crate::entry::{About, Family, Parameter, Property};
 
 pub(super) static ABOUT: About = About {
@@ -15,12 +17,20 @@ pub(super) static ABOUT: About = About {
         "pauses, drift within the stated bound, jumps of wall clocks, upgrades",
         "a minority of disks lost or rotten for good",
     ],
-    parameters: &[Parameter::integer(
-        "nodes",
-        3,
-        1..=9,
-        "Nodes of the cluster; a hunt draws 1, 3 or 5 if it is not set.",
-    )],
+    parameters: &[
+        Parameter::integer(
+            "nodes",
+            3,
+            1..=9,
+            "Nodes of the cluster; a hunt draws 1, 3 or 5 if it is not set.",
+        ),
+        Parameter::duration(
+            LENGTH,
+            Duration::from_secs(2),
+            Duration::from_millis(100)..=Duration::from_secs(24 * 3_600),
+            "How long faults may strike; a hunt draws 2 s to 20 s if it is not set.",
+        ),
+    ],
     properties: PROPERTIES,
     papers: &[
         "Ongaro, Ousterhout: In Search of an Understandable Consensus Algorithm. USENIX ATC 2014",

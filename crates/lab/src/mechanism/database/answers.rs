@@ -1,32 +1,25 @@
 //! Judging what clients are answered.
 //!
 //! What can be judged when an answer arrives is judged at once, so that a finding is near its cause: an acknowledged change must be what the oracle
-//! applied, a linearizable read must know what anybody knew when it was asked, a node's own state does not go back within a life. At the end of a
-//! run all answers together are put before the checkers, whose model of the store is their own.
+//! applied, a linearizable read must know what anybody knew when it was asked, a node's own state does not go back within a life. All answers together
+//! are put before the checkers, whose model of the store is their own, window by window while the run goes on ([`synod_check::etcd::Windows`]): so a run of an hour
+//! holds no more of its past than one of a minute. That is exact, for the oracle tells when a change is decided whose client has given up.
 
 use std::time::Duration;
 
-use synod_check::etcd::{
-    OldRead, OldReadAnswer, acknowledged_writes, acknowledged_writes_survive, old_reads, revisions_are_dense,
-};
+use synod_check::etcd::{OldRead, OldReadAnswer, WindowError};
 use synod_check::format::objects::etcd_answer;
 use synod_check::history::{Client, OperationId};
-use synod_check::linearizability::{Limits, check_within};
-use synod_check::specification::KeyValue;
 use synod_check::specification::key_value::{Answer as ModelAnswer, Reply as ModelReply, Request, Span};
-use synod_check::verdict::Verdict;
 use synod_database::{Answer, Command, Consistency, LeaseTime, Query, Refusal, Reply};
 use synod_machine::{NodeId, RequestId};
 use synod_sim::Violation;
 use synod_storage::mvcc::{LeaseId, Operation, Outcome, Revision, StoreError};
 
-use super::clients::{Crowd, Pending, asked};
+use super::clients::{Crowd, Ghost, Pending, asked};
 use super::leases::Leases;
 use super::model;
 use super::oracle::Oracle;
-
-/// What the search for an explanation of all answers may cost; the oracle's history leaves it little to search.
-const LIMITS: Limits = Limits { steps_max: 2_000_000, configurations_max: 20_000 };
 
 /// In whose name leases expire.
 const EXPIRY: Client = Client(u64::MAX);
@@ -66,8 +59,8 @@ impl Crowd {
                     oracle.decline(from, id)?;
                 }
                 match unknown {
-                    true => self.give_up(id, pending, now, oracle),
-                    false => self.close(pending.recorded, now, None),
+                    true => self.give_up(id, pending, now, oracle)?,
+                    false => self.close(pending.recorded, now, None)?,
                 }
                 return Ok(false);
             }
@@ -77,28 +70,35 @@ impl Crowd {
                 return Err(Violation::new("answers fit their questions", [from], sentence));
             }
         };
-        self.close(pending.recorded, now, answer);
+        self.close(pending.recorded, now, answer)?;
         Ok(true)
     }
 
     /// A client gives up waiting. What it asked has taken effect, or may still.
-    pub(super) fn give_up(&mut self, id: RequestId, pending: &Pending, now: Duration, oracle: &Oracle) {
+    pub(super) fn give_up(
+        &mut self,
+        id: RequestId,
+        pending: &Pending,
+        now: Duration,
+        oracle: &Oracle,
+    ) -> Result<(), Violation> {
         self.abandoned += 1;
-        let Some(operation) = pending.recorded else { return };
+        let Some(operation) = pending.recorded else { return Ok(()) };
         if !matches!(pending.command, Command::Propose(_)) {
             self.chronicle.gives_up(now, id.0);
-            self.close(Some(operation), now, None);
-            return;
+            return self.close(Some(operation), now, None);
         }
-        self.ghosts.insert(id, operation);
+        self.ghosts.insert(id, Ghost { operation, node: pending.node });
         if oracle.answer(id).is_some() {
-            self.decided(id, now, oracle);
+            return self.decided(id, now, oracle);
         }
+        self.windows.give_up(operation);
+        Ok(())
     }
 
     /// A change was decided. If its client has given up, this is when it took effect for all others: whoever asks a leader from now on is told.
-    pub fn decided(&mut self, id: RequestId, now: Duration, oracle: &Oracle) {
-        let Some(operation) = self.ghosts.remove(&id) else { return };
+    pub fn decided(&mut self, id: RequestId, now: Duration, oracle: &Oracle) -> Result<(), Violation> {
+        let Some(Ghost { operation, .. }) = self.ghosts.remove(&id) else { return Ok(()) };
         let answer = match oracle.answer(id) {
             Some(Reply::Applied { revision, outcome: Ok(outcome) }) => model::outcome(*revision, outcome),
             _ => None,
@@ -107,17 +107,24 @@ impl Crowd {
             Some(answer) => self.chronicle.answers(now, id.0, || etcd_answer(answer)),
             None => self.chronicle.fails(now, id.0),
         }
-        self.close(Some(operation), now, answer);
+        self.close(Some(operation), now, answer)
     }
 
     /// Closes the history's entry: with the answer, or as something that did not happen.
-    fn close(&mut self, recorded: Option<OperationId>, now: Duration, answer: Option<ModelAnswer>) {
-        let Some(operation) = recorded else { return };
-        let closed = match answer {
-            Some(answer) => self.recorder.complete(operation, now, answer),
-            None => self.recorder.refuse(operation),
-        };
-        closed.expect("it was in flight, and time does not go back");
+    fn close(
+        &mut self,
+        recorded: Option<OperationId>,
+        now: Duration,
+        answer: Option<ModelAnswer>,
+    ) -> Result<(), Violation> {
+        let Some(operation) = recorded else { return Ok(()) };
+        match answer {
+            Some(answer) => self.windows.complete(operation, now, answer).map_err(broken),
+            None => {
+                self.windows.refuse(operation);
+                Ok(())
+            }
+        }
     }
 
     fn learn_of_leases(
@@ -167,7 +174,7 @@ impl Crowd {
         let Command::Read { query, consistency } = &pending.command else { return Ok(None) };
         match consistency {
             Consistency::Linearizable => {
-                if revision < pending.floor {
+                if revision < pending.floor && self.judges_at_once {
                     return Err(stale(from, pending, query, revision));
                 }
                 self.known.revision = self.known.revision.max(revision);
@@ -187,10 +194,11 @@ impl Crowd {
             (Query::Range(request), Ok(Answer::Range(response))) => {
                 let at = if request.revision > 0 { request.revision } else { revision };
                 let pairs = response.kvs.iter().map(model::pair).collect();
-                self.note_old_read(model::span(&request.range), at, OldReadAnswer::Pairs(pairs));
+                self.note_old_read(model::span(&request.range), at, OldReadAnswer::Pairs(pairs))?;
             }
             (Query::Range(request), Err(StoreError::Compacted { .. })) => {
-                self.note_old_read(model::span(&request.range), request.revision, OldReadAnswer::Compacted);
+                let span = model::span(&request.range);
+                self.note_old_read(span, request.revision, OldReadAnswer::Compacted)?;
             }
             (_, Err(StoreError::FutureRevision { requested, current })) if linearizable => {
                 let sentence = format!(
@@ -235,14 +243,16 @@ impl Crowd {
         Ok(())
     }
 
-    fn note_old_read(&mut self, span: Span, at: Revision, answer: OldReadAnswer) {
-        self.old_reads.push(OldRead {
-            id: OperationId(self.old_reads.len() as u64),
+    fn note_old_read(&mut self, span: Span, at: Revision, answer: OldReadAnswer) -> Result<(), Violation> {
+        self.old_reads += 1;
+        let read = OldRead {
+            id: OperationId(self.old_reads),
             span,
             at_revision: model::number(at),
             compaction_requested: model::number(self.known.compaction),
             answer,
-        });
+        };
+        self.windows.read_old(read).map_err(broken)
     }
 
     fn judge_hash(&mut self, from: NodeId, place: (Revision, Revision), hash: u64) -> Result<(), Violation> {
@@ -258,41 +268,30 @@ impl Crowd {
     }
 
     /// A lease expired, which changed keys: a change that no client asked for. Nobody could see it before it was committed.
-    pub fn lease_expired(&mut self, lease: LeaseId, revision: u64, now: Duration) {
+    pub fn lease_expired(&mut self, lease: LeaseId, revision: u64, now: Duration) -> Result<(), Violation> {
         let request = Request::Revoke { lease };
         // No request of a client has that number.
         let number = u64::MAX - lease.unsigned_abs();
         self.chronicle.asks(now, EXPIRY_PROCESS, number, || asked(&request));
         let answer = ModelAnswer { revision, reply: ModelReply::Revoke };
         self.chronicle.answers(now, number, || etcd_answer(&answer));
-        let operation = self.recorder.invoke(EXPIRY, now, request).expect("expiries follow one another");
-        self.close(Some(operation), now, Some(answer));
+        let operation = self.windows.invoke(EXPIRY, now, request);
+        self.close(Some(operation), now, Some(answer))
     }
 
-    /// The run is over: all answers together.
-    pub fn judge_all(&mut self, oracle: &Oracle, now: Duration) -> Result<(), Violation> {
-        let broken = |property: String, sentence: String| Violation::new(&property, [], sentence);
+    /// The run is over: what is left of the answers.
+    pub fn judge_rest(&mut self, now: Duration) -> Result<(), Violation> {
         // What was never committed never took effect.
-        for (id, operation) in std::mem::take(&mut self.ghosts) {
+        for (id, ghost) in std::mem::take(&mut self.ghosts) {
             self.chronicle.fails(now, id.0);
-            self.recorder.refuse(operation).expect("it was in flight");
+            self.windows.refuse(ghost.operation);
         }
-        let history = std::mem::take(&mut self.recorder).finish();
-        revisions_are_dense(oracle.history())
-            .and_then(|()| acknowledged_writes_survive(oracle.history(), &acknowledged_writes(&history)))
-            .and_then(|()| old_reads(oracle.history(), &self.old_reads))
-            .map_err(|found| broken(found.property.to_string(), found.sentence))?;
-        let mut model = KeyValue::for_history(&history);
-        oracle.history().add_to(&mut model.evidence);
-        match check_within(&model, &history, LIMITS) {
-            Verdict::Linearizable => Ok(()),
-            Verdict::Violation(violation) => Err(broken("linearizability".to_owned(), violation.to_string())),
-            Verdict::Unknown(_) => {
-                self.unexplained = true;
-                Ok(())
-            }
-        }
+        self.windows.finish().map(drop).map_err(broken)
     }
+}
+
+fn broken(error: WindowError) -> Violation {
+    Violation::new(&error.property, [], error.sentence)
 }
 
 /// An acknowledged change is the one that was committed, with its answer.

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use synod_check::etcd::OldRead;
+use synod_check::etcd::Windows;
 use synod_check::format::Object;
 use synod_check::format::objects::{etcd_answer, etcd_request};
-use synod_check::history::{Client, OperationId, Recorder};
+use synod_check::history::{Client, OperationId};
+use synod_check::linearizability::Limits;
 use synod_check::specification::key_value::{Answer as ModelAnswer, Request};
 use synod_database::{Answer, Command, Consistency, Node, Query, Refusal, Reply};
 use synod_machine::{NodeId, RequestId};
@@ -19,7 +20,7 @@ use synod_storage::mvcc::Revision;
 use super::answers::judge_applied;
 use super::leases::Leases;
 use super::model;
-use super::oracle::Oracle;
+use super::oracle::{Horizon, Oracle};
 use super::setting::Load;
 use super::workload::{Knowledge, LANE, draw_command};
 use crate::chronicle::{Asked, Chronicle};
@@ -27,16 +28,24 @@ use crate::chronicle::{Asked, Chronicle};
 /// Ids from here on name streams of watches.
 const STREAMS_FROM: u64 = 1 << 62;
 
+/// So many operations are judged together, at least.
+const WINDOW_OPERATIONS: usize = 200;
+/// What the search for an explanation of a window may cost; the oracle's history leaves it little to search.
+const LIMITS: Limits = Limits { steps_max: 2_000_000, configurations_max: 20_000 };
+
 /// All clients of a run.
 pub struct Crowd {
+    pub(super) judges_at_once: bool,
     clients: Vec<Actor>,
     owners: BTreeMap<RequestId, usize>,
-    pub(super) recorder: Recorder<Request, ModelAnswer>,
+    newest_request: RequestId,
+    /// Where all answers together are judged.
+    pub(super) windows: Windows,
     /// Changes whose clients have given up, and which are not decided.
-    pub(super) ghosts: BTreeMap<RequestId, OperationId>,
+    pub(super) ghosts: BTreeMap<RequestId, Ghost>,
     /// What they know together.
     pub known: Knowledge,
-    pub(super) old_reads: Vec<OldRead>,
+    pub(super) old_reads: u64,
     /// Hashes of keys by revision and compaction, with who gave them first.
     pub(super) hashes: BTreeMap<(Revision, Revision), (NodeId, u64)>,
     /// The newest revision that a node showed in its present life.
@@ -50,10 +59,15 @@ pub struct Crowd {
     pub answers: u64,
     /// Operations that were given up.
     pub abandoned: u64,
-    /// Whether the search for an explanation met its limits.
-    pub unexplained: bool,
     /// What was asked of the keys and answered.
     pub chronicle: Chronicle,
+}
+
+/// A change whose client has given up.
+pub(super) struct Ghost {
+    pub operation: OperationId,
+    /// Through which node it was proposed.
+    pub node: NodeId,
 }
 
 /// One client.
@@ -96,14 +110,16 @@ pub enum Wish {
 
 impl Crowd {
     /// So many clients.
-    pub fn new(load: &Load) -> Self {
+    pub fn new(load: &Load, judges_at_once: bool) -> Self {
         Crowd {
+            judges_at_once,
             clients: (0..load.clients).map(|_| Actor::default()).collect(),
             owners: BTreeMap::new(),
-            recorder: Recorder::new(),
+            newest_request: RequestId::default(),
+            windows: Windows::new(WINDOW_OPERATIONS, LIMITS),
             ghosts: BTreeMap::new(),
             known: Knowledge { revision: 1, ..Knowledge::default() },
-            old_reads: Vec::new(),
+            old_reads: 0,
             hashes: BTreeMap::new(),
             shown: BTreeMap::new(),
             deaths: BTreeMap::new(),
@@ -111,7 +127,6 @@ impl Crowd {
             received: BTreeMap::new(),
             answers: 0,
             abandoned: 0,
-            unexplained: false,
             chronicle: Chronicle::new(Object::Etcd, None),
         }
     }
@@ -191,25 +206,26 @@ impl Crowd {
         patience: Duration,
         oracle: &Oracle,
         clients: &mut Clients<Node>,
-    ) -> Wish {
+    ) -> Result<Wish, Violation> {
         let now = clients.now().since_start();
         let actor = &mut self.clients[index];
         let Some(pending) = actor.waiting.values().next().filter(|_| actor.round == round) else {
-            return Wish::Nothing;
+            return Ok(Wish::Nothing);
         };
         let deaths = self.deaths.get(&pending.node).copied().unwrap_or_default();
         let broken = deaths != pending.deaths || !self.up.contains(&pending.node);
         if !broken && now < pending.sent + patience {
-            return Wish::Wait(round);
+            return Ok(Wish::Wait(round));
         }
         if actor.errands.is_none() {
             // Perhaps another node answers.
             actor.home = NodeId(clients.draw.between(1, clients.nodes().count() as u64));
         }
         for (id, pending) in std::mem::take(&mut actor.waiting) {
-            self.give_up(id, &pending, now, oracle);
+            self.owners.remove(&id);
+            self.give_up(id, &pending, now, oracle)?;
         }
-        Wish::Think(Duration::from_millis(1), round)
+        Ok(Wish::Think(Duration::from_millis(1), round))
     }
 
     fn send(&mut self, index: usize, commands: Vec<Command>, clients: &mut Clients<Node>) {
@@ -218,13 +234,14 @@ impl Crowd {
         let mut batch = commands.clone();
         let command = if batch.len() == 1 { batch.remove(0) } else { Command::Batch(batch) };
         let envelope = clients.send(LANE, node, command);
+        self.newest_request = envelope;
         for (slot, command) in (0..).zip(commands) {
             let id = RequestId(envelope.0 + slot);
             let recorded = model_of(&command).map(|request| {
                 self.chronicle.asks(now, index as u64, id.0, || asked(&request));
                 // One client of the history each: the operations of a batch are concurrent, and so is what was given up.
                 let client = Client(id.0);
-                self.recorder.invoke(client, now, request).expect("a new client has nothing in flight")
+                self.windows.invoke(client, now, request)
             });
             let pending = Pending {
                 command,
@@ -253,7 +270,8 @@ impl Crowd {
     ) -> Result<Option<usize>, Violation> {
         self.answers += 1;
         self.note_answer(id, reply, now);
-        if let Reply::Applied { .. } = reply {
+        // What comes so late that the oracle has forgotten it was given up long ago.
+        if matches!(reply, Reply::Applied { .. }) && id >= oracle.horizon().request {
             judge_applied(from, id, reply, oracle)?;
         }
         let Some(index) = self.owners.remove(&id) else { return Ok(None) };
@@ -290,6 +308,26 @@ impl Crowd {
             Some(answer) => self.chronicle.answers(now, id.0, || etcd_answer(&answer)),
             None => self.chronicle.fails(now, id.0),
         }
+    }
+
+    /// The id that the next request will not fall below.
+    pub fn newest_request(&self) -> RequestId {
+        self.newest_request
+    }
+
+    /// Forgets what was before that moment, and the changes that will never be decided.
+    pub fn forget(&mut self, horizon: Horizon, now: Duration, oracle: &Oracle) {
+        self.received = self.received.split_off(&horizon.request);
+        self.hashes.retain(|(revision, _), _| *revision > horizon.revision);
+        let (chronicle, windows) = (&mut self.chronicle, &mut self.windows);
+        self.ghosts.retain(|id, ghost| {
+            let is_over = oracle.is_over(ghost.node, *id);
+            if is_over {
+                chronicle.fails(now, id.0);
+                windows.refuse(ghost.operation);
+            }
+            !is_over
+        });
     }
 
     /// The round that a client is in.

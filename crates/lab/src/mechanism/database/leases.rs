@@ -13,9 +13,13 @@ use super::oracle::Oracle;
 /// Longest time to live that clients ask for.
 const TIME_TO_LIVE_MAX: Duration = Duration::from_secs(4);
 
+/// So many renewals of a lease are remembered, at most.
+const RENEWALS_MAX: usize = 64;
+
 /// The lives of all leases of a run.
 pub struct Leases {
     runs: BTreeMap<LeaseId, LeaseRun>,
+    forgotten: usize,
     tolerance: Duration,
 }
 
@@ -28,12 +32,12 @@ impl Leases {
         });
         let drift_ppm = faults.chain([plan.clock.drift_ppm_max]).max().unwrap_or_default();
         let tolerance = TIME_TO_LIVE_MAX * drift_ppm / 1_000_000 + Duration::from_millis(1);
-        Leases { runs: BTreeMap::new(), tolerance }
+        Leases { runs: BTreeMap::new(), forgotten: 0, tolerance }
     }
 
     /// How many there were.
     pub fn len(&self) -> usize {
-        self.runs.len()
+        self.forgotten + self.runs.len()
     }
 
     /// A client that sent its request at `sent` was promised this much more.
@@ -44,7 +48,11 @@ impl Leases {
         sent: Duration,
         time_to_live: Duration,
     ) -> Result<(), Violation> {
-        self.run(lease).renewals.push(Renewal { sent, time_to_live });
+        let renewals = &mut self.run(lease).renewals;
+        renewals.push(Renewal { sent, time_to_live });
+        if renewals.len() > RENEWALS_MAX {
+            keep_strictest(renewals);
+        }
         self.judge(node, lease)
     }
 
@@ -59,7 +67,18 @@ impl Leases {
         self.runs.get(&lease).and_then(|run| run.end).is_some_and(|end| end.at < moment)
     }
 
-    /// The run is over: what was attached to leases went with them.
+    /// Forgets leases that ended in a revision before that one, or without keys before that moment, when they were judged.
+    pub fn forget(&mut self, revision: u64, moment: Duration) {
+        let known = self.runs.len();
+        self.runs.retain(|_, run| match run.end {
+            Some(LeaseEnd { revision: Some(ended), .. }) => ended > revision,
+            Some(LeaseEnd { revision: None, at, .. }) => at >= moment,
+            None => true,
+        });
+        self.forgotten += known - self.runs.len();
+    }
+
+    /// What was attached to leases went with them.
     pub fn judge_all(&self, oracle: &Oracle) -> Result<(), Violation> {
         let ended: Vec<LeaseRun> = self.runs.values().filter(|run| run.end.is_some()).cloned().collect();
         leased_keys_go_at_once(oracle.history(), &ended)
@@ -75,4 +94,11 @@ impl Leases {
         leases_never_expire_early(std::slice::from_ref(run), self.tolerance)
             .map_err(|broken| Violation::new(&broken.property.to_string(), [node], broken.sentence))
     }
+}
+
+/// Of renewals those that demand most: what neither the last that was sent forbids nor the one that promised the latest end, none of the others does.
+fn keep_strictest(renewals: &mut Vec<Renewal>) {
+    let last = renewals.iter().max_by_key(|renewal| renewal.sent).copied();
+    let longest = renewals.iter().max_by_key(|renewal| renewal.sent + renewal.time_to_live).copied();
+    *renewals = last.into_iter().chain(longest).collect();
 }

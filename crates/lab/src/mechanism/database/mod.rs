@@ -49,8 +49,23 @@ pub use subject::Database;
 /// Clocks are at most so far off true time, in parts per million, where nothing else is said.
 pub const DRIFT_PPM_BOUND: u32 = 500;
 
+/// The parameter that says how long a run's first phase is.
+const LENGTH: &str = "length";
+/// A hunt draws no longer first phase by itself.
+const USUAL_LENGTH_MAX: Duration = Duration::from_secs(20);
+
 /// The entry.
 pub struct Scene;
+
+/// The length that was asked for.
+fn length_of(settings: &Settings) -> Option<Duration> {
+    settings.is_given(LENGTH).then(|| settings.duration(LENGTH))
+}
+
+/// A bound for a run of the usual length, for one of this length.
+fn scaled(bound: u64, length: Duration) -> u64 {
+    bound * (length.as_secs() / USUAL_LENGTH_MAX.as_secs()).max(1)
+}
 
 impl Scene {
     /// The subject of a plan, with a known bug or without.
@@ -73,24 +88,33 @@ impl Mechanism for Scene {
     }
 
     fn space(&self, settings: &Settings) -> Swarm {
+        let usual = Swarm::default();
+        let (safety, faults_max) = match length_of(settings) {
+            Some(length) => ((length, length), scaled(usual.faults_max as u64, length) as usize),
+            None => ((Duration::from_secs(2), USUAL_LENGTH_MAX), usual.faults_max),
+        };
         Swarm {
             needs: synod_database::Node::NEEDS,
             nodes: settings.sizes(&[1, 3, 3, 3, 3, 3, 5, 5, 5]),
-            safety: (Duration::from_secs(2), Duration::from_secs(20)),
+            safety,
+            faults_max,
             heal: Duration::from_secs(60),
             tolerance: Tolerance { wipes_max: 0, lost_max: 1 },
             drift_ppm_bound: DRIFT_PPM_BOUND,
-            ..Swarm::default()
+            ..usual
         }
     }
 
-    fn shape(&self, plan: &mut Plan, _: &Settings) {
+    fn shape(&self, plan: &mut Plan, settings: &Settings) {
+        if let Some(length) = length_of(settings) {
+            plan.records_max = scaled(plan.records_max, length);
+        }
         // Segments of the product's log begin with a header of two blocks.
         plan.disk.segment_bytes += synod_storage::wal::format::DATA_OFFSET;
     }
 
-    fn stage(&self, plan: &mut Plan, _: &Settings) {
-        plan.safety = Duration::from_secs(2);
+    fn stage(&self, plan: &mut Plan, settings: &Settings) {
+        plan.safety = settings.duration(LENGTH);
     }
 
     fn subject(&self, plan: &Plan, settings: &Settings) -> Database {

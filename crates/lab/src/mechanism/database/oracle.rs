@@ -4,12 +4,14 @@
 //! which answers, watches and leases are judged, and a frozen view of the store after each entry, against which replicas are compared.
 //! It lets each proposal through by a rule of its own, so that a replica that applies one twice, or not at all, differs from it.
 //!
-//! The store's logic here is the product's. That it is right is not taken for granted: at the end of a run all answers of clients are put
-//! before the checkers' own model.
+//! The store's logic here is the product's. That it is right is not taken for granted: all answers of clients are put before the checkers' own model.
+//!
+//! In a long run it [forgets](Oracle::forget) what is long past. What is asked about that then is not judged any more, and nothing else changes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use synod_check::etcd::StoreHistory;
+use synod_check::etcd::{Change, StoreHistory};
+use synod_check::specification::key_value::Blob;
 use synod_database::Reply;
 use synod_database::proposal::{Change as Proposed, Envelope};
 use synod_database::raft::{Entry, Payload};
@@ -33,21 +35,34 @@ pub struct Oracle {
     store: Store<MemoryKv>,
     applied: u64,
     sessions: BTreeMap<NodeId, Session>,
-    /// Every proposal that was ever let through.
-    admitted: BTreeSet<(NodeId, u64, u64)>,
     answers: BTreeMap<RequestId, Reply>,
     /// Requests whose clients were told that nothing was done.
     declined: BTreeSet<RequestId>,
     history: StoreHistory,
     events: Vec<Event>,
+    /// How many events are forgotten.
+    events_forgotten: usize,
+    /// Everything from here on is remembered.
+    horizon: Horizon,
     /// The views after each entry up to `applied`, the newest last.
     views: VecDeque<View<MemorySnapshot>>,
+}
+
+/// A moment in a run: what came before it can be told by its revision, or by the id of its request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Horizon {
+    /// The newest revision then.
+    pub revision: Revision,
+    /// No request asked before has this id or a higher one.
+    pub request: RequestId,
 }
 
 #[derive(Default)]
 struct Session {
     boot: u64,
     floor: u64,
+    /// What was let through of this boot, at the floor or above.
+    admitted: BTreeSet<u64>,
 }
 
 /// What a committed entry means to others.
@@ -75,11 +90,12 @@ impl Default for Oracle {
             store,
             applied: 0,
             sessions: BTreeMap::new(),
-            admitted: BTreeSet::new(),
             answers: BTreeMap::new(),
             declined: BTreeSet::new(),
             history: StoreHistory::new(Vec::new()),
             events: Vec::new(),
+            events_forgotten: 0,
+            horizon: Horizon::default(),
         }
     }
 }
@@ -112,6 +128,8 @@ impl Oracle {
                 Payload::Noop | Payload::Configuration(_) => self.store.skip(self.applied),
             }
             self.store.flush().expect("an engine in memory does not fail");
+            // It never crashes; what it could lose it need not remember.
+            self.store.persist().expect("an engine in memory does not fail");
             self.views.push_back(self.store.view());
             if self.views.len() > VIEWS_MAX {
                 self.views.pop_front();
@@ -135,19 +153,46 @@ impl Oracle {
         self.store.compacted()
     }
 
-    /// The changes so far, with their revisions.
+    /// The changes so far, with their revisions. Of what is forgotten only the last put of each key that was there is left.
     pub fn history(&self) -> &StoreHistory {
         &self.history
     }
 
-    /// The changes so far as events, each with what was there before.
-    pub fn events(&self) -> &[Event] {
-        &self.events
+    /// The changes from a [place](Oracle::position) on as events, each with what was there before.
+    pub fn events(&self, place: usize) -> &[Event] {
+        &self.events[place.saturating_sub(self.events_forgotten)..]
     }
 
-    /// Where in [`Oracle::events`] revision `revision` begins, or would.
+    /// The first place that is remembered.
+    pub fn events_begin(&self) -> usize {
+        self.events_forgotten
+    }
+
+    /// The place in the run's events at which revision `revision` begins, or would.
     pub fn position(&self, revision: Revision) -> usize {
-        self.events.partition_point(|event| event.kv.mod_revision < revision)
+        self.events_forgotten + self.events.partition_point(|event| event.kv.mod_revision < revision)
+    }
+
+    /// Everything from there on is remembered.
+    pub fn horizon(&self) -> Horizon {
+        self.horizon
+    }
+
+    /// Forgets what was before. Requests that were asked before must have been answered or given up.
+    pub fn forget(&mut self, horizon: Horizon) {
+        let forgotten = self.position(horizon.revision + 1) - self.events_forgotten;
+        self.events.drain(..forgotten);
+        self.events_forgotten += forgotten;
+        self.history.changes = still_there(&self.history.changes, model::number(horizon.revision));
+        self.answers = self.answers.split_off(&horizon.request);
+        self.declined = self.declined.split_off(&horizon.request);
+        self.horizon = horizon;
+    }
+
+    /// Whether a change that was proposed through a node will never take effect, since that node has said so to the group.
+    pub fn is_over(&self, node: NodeId, id: RequestId) -> bool {
+        // The ids at one node grow, so this holds of a later life's floor too.
+        self.sessions.get(&node).is_some_and(|session| id.0 < session.floor)
     }
 
     /// The store after that entry, if it is remembered.
@@ -239,19 +284,34 @@ impl Oracle {
         }
         let session = self.sessions.entry(origin).or_default();
         if boot > session.boot {
-            *session = Session { boot, floor: 0 };
+            *session = Session { boot, ..Session::default() };
         }
-        if boot < session.boot || sequence < session.floor || !self.admitted.insert((origin, boot, sequence))
-        {
+        if boot < session.boot || sequence < session.floor || !session.admitted.insert(sequence) {
             return false;
         }
-        session.floor = session.floor.max(floor);
+        if floor > session.floor {
+            session.floor = floor;
+            session.admitted = session.admitted.split_off(&floor);
+        }
         true
     }
 }
 
 /// Origin of the ends of leases that expired: the group itself.
 const INTERNAL: NodeId = NodeId(0);
+
+/// The last put up to `horizon` of each key that was there then, and all later changes.
+fn still_there(changes: &[Change], horizon: u64) -> Vec<Change> {
+    let past = changes.partition_point(|change| change.revision <= horizon);
+    let mut last: BTreeMap<&Blob, &Change> = BTreeMap::new();
+    for change in &changes[..past] {
+        last.insert(&change.key, change);
+    }
+    let mut kept: Vec<Change> = last.into_values().filter(|change| change.value.is_some()).cloned().collect();
+    kept.sort_by_key(|change| change.revision);
+    kept.extend_from_slice(&changes[past..]);
+    kept
+}
 
 fn declined(node: NodeId, id: RequestId) -> Violation {
     let sentence =

@@ -41,7 +41,7 @@ impl Recovery {
         view: &View<'_, Database>,
         crowd: &Crowd,
         oracle: &Oracle,
-        watchers: &Watchers,
+        watchers: &mut Watchers,
     ) -> Result<(), String> {
         if !crowd.errands_done() {
             return Err("not every survivor has answered a write and a read".to_owned());

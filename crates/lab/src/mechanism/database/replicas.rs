@@ -35,6 +35,11 @@ impl Comparison {
         answers.is_multiple_of(ANSWERS_BETWEEN)
     }
 
+    /// Forgets what is too old to be compared.
+    pub fn forget(&mut self, oracle: &Oracle) {
+        self.hashes.retain(|applied, _| oracle.view(*applied).is_some());
+    }
+
     /// Compares a replica with what it should hold.
     pub fn compare(
         &mut self,

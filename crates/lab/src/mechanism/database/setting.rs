@@ -23,6 +23,8 @@ pub struct Setting {
     pub flaws: Flaws,
     /// How clients behave.
     pub load: Load,
+    /// Stale reads are found when they arrive. Without it the windows must find them, which a test wants to see.
+    pub judges_at_once: bool,
 }
 
 /// How clients behave.
@@ -44,7 +46,7 @@ pub struct Load {
     pub patience: Duration,
     /// Operations that a client may have in flight together.
     pub batch_max: u64,
-    /// Operations of a whole run, at most: the search for an explanation of all answers must end.
+    /// Operations of a whole run, at most: as many short runs show more than a few long ones.
     pub operations_max: u64,
     /// How often each kind of operation is asked, as shares.
     pub mix: Mix,
@@ -78,6 +80,21 @@ impl Mix {
     }
 }
 
+/// Runs from this length on are long: their clients go on to the end.
+const LONG: Duration = Duration::from_secs(60);
+/// What clients ask together in a second of a long run, on average. Nobody waits so long for an answer that the rest of the run forgets the question.
+const LONG_RUN_RATE: u64 = 200;
+
+impl Load {
+    /// Makes clients ask steadily for so long, and compact now and then: a store that is never compacted grows, whatever watches it.
+    fn go_on_for(&mut self, time: Duration) {
+        let together = self.clients as u64 * (1 + self.batch_max) / 2;
+        self.think = self.think.max(Duration::from_millis(together * 1_000 / LONG_RUN_RATE));
+        self.operations_max = self.operations_max.max(time.as_secs() * LONG_RUN_RATE);
+        self.mix.compact = self.mix.compact.max(1);
+    }
+}
+
 impl Setting {
     /// What the plan's workload bits say.
     pub fn draw(plan: &Plan) -> Setting {
@@ -91,7 +108,19 @@ impl Setting {
         let chunk_bytes = room_for(plan, piece);
         // Over slow links a transfer takes longer than a short log lasts: none would ever end.
         shard.raft.catch_up_bytes_max = 1 << 26;
-        Setting { shard, persist_entries, compact_step_changes, chunk_bytes, flaws: Flaws::default(), load }
+        let mut setting = Setting {
+            shard,
+            persist_entries,
+            compact_step_changes,
+            chunk_bytes,
+            flaws: Flaws::default(),
+            load,
+            judges_at_once: true,
+        };
+        if plan.safety >= LONG {
+            setting.load.go_on_for(plan.safety);
+        }
+        setting
     }
 }
 

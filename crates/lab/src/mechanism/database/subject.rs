@@ -16,7 +16,8 @@ use synod_storage::kv::MemoryKv;
 use super::clients::{Crowd, Wish};
 use super::disk::WalFormat;
 use super::leases::Leases;
-use super::oracle::{Fact, MARKED_KEYS_MIN, Oracle};
+use super::model;
+use super::oracle::{Fact, Horizon, MARKED_KEYS_MIN, Oracle};
 use super::recovery::{Recovery, errands};
 use super::replicas::Comparison;
 use super::setting::Setting;
@@ -31,6 +32,8 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How much before the world's own bound recovery is called failed, with a better sentence.
 const BEFORE_THE_END: Duration = Duration::from_secs(2);
+/// So many operations are remembered, and at most twice as many. The runs of most hunts have fewer, and forget nothing.
+const OPERATIONS_REMEMBERED: u64 = 10_000;
 /// One message in so many is encoded and decoded.
 const MESSAGES_BETWEEN: u64 = 37;
 
@@ -61,6 +64,16 @@ pub struct Database {
     lives: BTreeMap<NodeId, u64>,
     recovery: Option<Recovery>,
     messages: u64,
+    mark: Mark,
+    /// How many operations had been asked at the last mark.
+    marked_at: u64,
+}
+
+/// A moment that will be the [`Horizon`] of what is remembered.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    at: Duration,
+    horizon: Horizon,
 }
 
 impl Database {
@@ -74,12 +87,14 @@ impl Database {
             consensus: invariants::History::default(),
             oracle: Oracle::default(),
             comparison: Comparison::default(),
-            crowd: Crowd::new(&setting.load),
+            crowd: Crowd::new(&setting.load, setting.judges_at_once),
             watchers: Watchers::new(&setting.load, &mut draw),
             leases: Leases::new(plan),
             lives: BTreeMap::new(),
             recovery: None,
             messages: 0,
+            mark: Mark::default(),
+            marked_at: 0,
             setting,
         }
     }
@@ -116,17 +131,40 @@ impl Database {
     /// What committed entries mean to the rest.
     fn committed(&mut self, step: &Step<'_, Node>, entries: &[raft::Entry]) -> Result<(), Violation> {
         let now = step.time.since_start();
-        for fact in self.oracle.feed(step.node, entries)? {
+        self.forget(now)?;
+        let known = self.oracle.history().changes.len();
+        let facts = self.oracle.feed(step.node, entries)?;
+        let changes = &self.oracle.history().changes[known..];
+        changes.iter().for_each(|change| self.crowd.windows.changed(change.clone()));
+        for fact in facts {
             match fact {
-                Fact::Decided(id) => self.crowd.decided(id, now, &self.oracle),
+                Fact::Decided(id) => self.crowd.decided(id, now, &self.oracle)?,
                 Fact::Ended { lease, revision, revoked } => {
                     self.leases.ended(step.node, lease, LeaseEnd { at: now, revision, revoked })?;
                     if let Some(revision) = revision.filter(|_| !revoked) {
-                        self.crowd.lease_expired(lease, revision, now);
+                        self.crowd.lease_expired(lease, revision, now)?;
                     }
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Forgets what is so long past that nobody asks for it any more, or hardly anybody.
+    fn forget(&mut self, now: Duration) -> Result<(), Violation> {
+        let asked = self.crowd.known.operations;
+        if asked < self.marked_at + OPERATIONS_REMEMBERED {
+            return Ok(());
+        }
+        self.marked_at = asked;
+        let request = self.crowd.newest_request();
+        let newest = Mark { at: now, horizon: Horizon { revision: self.oracle.revision(), request } };
+        let Mark { at, horizon } = std::mem::replace(&mut self.mark, newest);
+        self.leases.judge_all(&self.oracle)?;
+        self.leases.forget(model::number(horizon.revision), at);
+        self.oracle.forget(horizon);
+        self.crowd.forget(horizon, now, &self.oracle);
+        self.comparison.forget(&self.oracle);
         Ok(())
     }
 
@@ -259,7 +297,7 @@ impl Subject for Database {
             }
             token::LOOK => {
                 let patience = self.setting.load.patience;
-                let wish = self.crowd.look(index, round, patience, &self.oracle, clients);
+                let wish = self.crowd.look(index, round, patience, &self.oracle, clients)?;
                 self.grant(index, wish, clients);
             }
             token::STREAM => {
@@ -332,7 +370,7 @@ impl Subject for Database {
 
     fn progressed(&mut self, view: &View<'_, Self>, _: &[NodeId]) -> bool {
         let Some(recovery) = &mut self.recovery else { return true };
-        match recovery.missing(view, &self.crowd, &self.oracle, &self.watchers) {
+        match recovery.missing(view, &self.crowd, &self.oracle, &mut self.watchers) {
             Ok(()) => true,
             Err(obstacle) => {
                 recovery.obstacle = obstacle;
@@ -346,21 +384,27 @@ impl Subject for Database {
             self.compare(view, node)?;
         }
         self.leases.judge_all(&self.oracle)?;
-        self.crowd.judge_all(&self.oracle, view.now().since_start())
+        self.crowd.judge_rest(view.now().since_start())
     }
 
     fn exercised(&self) -> Vec<(&'static str, u64)> {
         let revisions = u64::try_from(self.oracle.revision()).unwrap_or(0);
+        let judged = self.crowd.windows.counts();
         vec![
             ("client.operations", self.crowd.known.operations),
             ("client.answers judged", self.crowd.answers),
             ("client.abandoned", self.crowd.abandoned),
-            ("client.histories not explained", u64::from(self.crowd.unexplained)),
+            ("client.windows judged", judged.windows),
+            ("client.windows not explained", judged.unexplained),
+            ("client.operations held, at most", judged.held_max as u64),
+            ("client.old reads judged", judged.old_reads),
+            ("client.old reads too old to be judged", judged.old_reads_unjudged),
             ("store.revisions", revisions),
             ("store.compared with the oracle", self.comparison.made),
             ("watch.outputs", self.watchers.outputs),
             ("watch.reopened", self.watchers.reopened),
             ("watch.compacted", self.watchers.compacted),
+            ("watch.events too old to be judged", self.watchers.unjudged),
             ("lease.lives", self.leases.len() as u64),
         ]
     }

@@ -39,6 +39,8 @@ pub struct Watchers {
     pub compacted: u64,
     /// Streams that were opened anew.
     pub reopened: u64,
+    /// Events that came so late that the oracle has forgotten them.
+    pub unjudged: u64,
 }
 
 /// One client's connection.
@@ -82,6 +84,7 @@ impl Watchers {
             outputs: 0,
             compacted: 0,
             reopened: 0,
+            unjudged: 0,
         }
     }
 
@@ -125,9 +128,9 @@ impl Watchers {
     }
 
     /// Whether every watch has begun and seen all up to `revision`.
-    pub fn caught_up(&self, oracle: &Oracle, revision: Revision) -> Result<(), String> {
-        for stream in &self.streams {
-            for (id, watch) in &stream.watches {
+    pub fn caught_up(&mut self, oracle: &Oracle, revision: Revision) -> Result<(), String> {
+        for stream in &mut self.streams {
+            for (id, watch) in &mut stream.watches {
                 if !watch.created {
                     return Err(format!("watch {id} at {} has not begun", stream.node));
                 }
@@ -154,6 +157,8 @@ impl Watchers {
             WatchOutput::Created { id, revision } => stream.created(*id, *revision, oracle),
             WatchOutput::Events { id, events, .. } => {
                 stream.untaken += 1;
+                let old = events.iter().filter(|event| event.kv.mod_revision <= oracle.horizon().revision);
+                self.unjudged += old.count() as u64;
                 stream.events(*id, events, oracle)
             }
             WatchOutput::Canceled { id, reason, .. } => {
@@ -276,7 +281,7 @@ impl Connection {
     }
 
     fn progress(&mut self, id: Option<WatchId>, revision: Revision, oracle: &Oracle) -> Result<(), String> {
-        for (watch_id, watch) in &self.watches {
+        for (watch_id, watch) in &mut self.watches {
             if id.is_some_and(|id| id != *watch_id) || !watch.created {
                 continue;
             }
@@ -308,19 +313,28 @@ impl Watch {
         kind && event.kv.mod_revision >= self.next && self.span.contains(&event.kv.key)
     }
 
-    /// The next event that it must see.
-    fn due<'o>(&self, oracle: &'o Oracle) -> Option<&'o Event> {
+    /// The next event that it must see, of those that the oracle remembers.
+    fn due<'o>(&mut self, oracle: &'o Oracle) -> Option<&'o Event> {
         self.start?;
-        oracle.events()[self.place..].iter().find(|event| self.wants(event))
+        self.place = self.place.max(oracle.events_begin());
+        let events = oracle.events(self.place);
+        let found = events.iter().position(|event| self.wants(event));
+        // What it does not want now it never will.
+        self.place += found.unwrap_or(events.len());
+        found.map(|offset| &events[offset])
     }
 
     /// It is shown an event: is it the one that is due?
     fn event(&mut self, id: WatchId, event: &Event, oracle: &Oracle) -> Result<(), String> {
+        if event.kv.mod_revision <= oracle.horizon().revision {
+            // A member that lags behind tells what nobody remembers.
+            self.next = event.kv.mod_revision;
+            return Ok(());
+        }
+        let due = self.due(oracle);
         let title = format_args!("watch {id} on {}", self.span).to_string();
         let shown = model::change(event);
-        let Some((offset, due)) =
-            oracle.events()[self.place..].iter().enumerate().find(|(_, event)| self.wants(event))
-        else {
+        let Some(due) = due else {
             return Err(format!("{title} was shown {shown}, and nothing is due"));
         };
         if (event.kind, &event.kv) != (due.kind, &due.kv) {
@@ -337,7 +351,7 @@ impl Watch {
                 event.prev_kv, due.prev_kv
             ));
         }
-        self.place += offset + 1;
+        self.place += 1;
         self.next = event.kv.mod_revision;
         Ok(())
     }
