@@ -61,7 +61,15 @@ pub fn measure(
     let before = process::resident_max(&cluster)?;
     let second = read(&mut cluster, &["--no-fill"])?;
     let after = process::resident_max(&cluster)?;
-    eprintln!("{server:?}: {:.0} MB resident after filling, {:.0} MB in the end", before / 1e6, after / 1e6);
+    // The other server may take long: what is known is said at once.
+    let millis = |figures: &Figures| figures.p99.unwrap_or(f64::NAN);
+    eprintln!(
+        "{server:?}: gets p99 {:.1} ms just after filling and {:.1} ms then, {:.0} MB resident and {:.0} MB",
+        millis(&first),
+        millis(&second),
+        before / 1e6,
+        after / 1e6
+    );
     table.add(&rows::larger_first(), server, first);
     let seen = Figures { resident: Some(after), grown: Some((after - before).max(0.0)), ..second };
     table.add(&rows::larger(), server, seen);
