@@ -55,7 +55,7 @@ fn a_wrong_command_line_is_64() {
         &["get", "a", "-w", "table"],
         &["txn"],
         &["check"],
-        &["bench", "cas", "--history", "h.jsonl"],
+        &["bench", "list", "--history", "h.jsonl"],
         &["check", "-", "--time-limit", "soon"],
         &["dev", "--nodes", "0"],
         &["serve", "--discovery=http://x"],

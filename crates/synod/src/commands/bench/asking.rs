@@ -19,7 +19,7 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
 /// Between two attempts to connect again.
 const PAUSE_BEFORE_DIALING: Duration = Duration::from_millis(50);
 /// Largest answer that is taken, in bytes.
-const ANSWER_BYTES_MAX: usize = i32::MAX as usize;
+pub const ANSWER_BYTES_MAX: usize = i32::MAX as usize;
 
 /// Asks until the plan ends; connects again when the connection is lost.
 pub async fn ask(dialer: Dialer, number: usize, line: Line, askers: Vec<Asker>, plan: Plan) -> Measured {

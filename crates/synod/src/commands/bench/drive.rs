@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
+use synod_check::specification::key_value::{Request, Span};
+use synod_grpc::{Event, Messages};
 use synod_server::proto::etcdserverpb::PutRequest;
 use tokio::task::JoinSet;
 
 use super::super::Context;
-use super::history::{self, Account};
-use super::workload::{Asker, Workload, key, send, value};
-use super::{Arguments, asking, watching};
+use super::history::{self, Account, Beginning};
+use super::workload::{Asker, PREFIX, Question, Workload, key, send, value};
+use super::{Arguments, asking, requests, watching};
 use crate::client::{Dialer, Line};
 use crate::failure::Failure;
 use crate::note;
@@ -42,6 +44,8 @@ pub struct Measured {
     pub puts: Option<u64>,
     /// What each client did and saw, where that was recorded.
     pub accounts: Vec<Account>,
+    /// How the record begins.
+    pub beginning: Beginning,
 }
 
 impl Measured {
@@ -57,6 +61,7 @@ impl Measured {
             cpu: Duration::ZERO,
             puts: None,
             accounts: Vec::new(),
+            beginning: Beginning::Keys,
         }
     }
 
@@ -81,7 +86,11 @@ pub async fn drive(context: &Context, arguments: &Arguments) -> Result<Measured,
     if arguments.workload.reads() && !arguments.no_fill && arguments.history.is_none() {
         fill(&dialer, arguments).await?;
     }
-    let lines = connect(&dialer, arguments).await?;
+    let mut lines = connect(&dialer, arguments).await?;
+    let beginning = match arguments.history.is_some() && arguments.workload.asks_an_etcd() {
+        true => Beginning::Revision(revision(&mut lines[0]).await?),
+        false => Beginning::Keys,
+    };
     let began = Instant::now();
     let cpu_before = own_cpu();
     let answers = Arc::new(AtomicU64::new(0));
@@ -92,6 +101,7 @@ pub async fn drive(context: &Context, arguments: &Arguments) -> Result<Measured,
     };
     progress.abort();
     measured.took = began.elapsed();
+    measured.beginning = beginning;
     measured.cpu = own_cpu().saturating_sub(cpu_before);
     Ok(measured)
 }
@@ -165,6 +175,34 @@ impl Plan {
         let Some(rate) = self.rate else { return now };
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         self.began + Duration::from_secs_f64(turn as f64 / f64::from(rate))
+    }
+}
+
+/// The revision of the store now.
+async fn revision(line: &mut Line) -> Result<u64, Failure> {
+    let mut head = line.head("/etcdserverpb.KV/Range");
+    let request = Request::Range { span: Span::key(PREFIX), limit: 0, count_only: true };
+    let Question::Range(question) = requests::question(&request, 0) else {
+        unreachable!("a range is asked for by a range")
+    };
+    send(line, &mut head, &question);
+    let mut messages = Messages::default();
+    loop {
+        let lost = |error| Failure::unreachable(format!("the connection is lost: {error}"));
+        line.turn(None).await.map_err(lost)?;
+        while let Some(event) = line.next_event() {
+            if let Event::Data { data, .. } = &event {
+                messages.push(data.clone());
+            }
+            let Some(ended) = asking::ended(&event, line.http()) else { continue };
+            let answer = ended.and_then(|()| {
+                let message = messages.next(asking::ANSWER_BYTES_MAX).map_err(|error| error.to_string())?;
+                requests::answer(&request, message.ok_or("the answer has no message")?)
+            });
+            let refused =
+                |refusal| Failure::refused(format!("the store does not say its revision: {refusal}"));
+            return Ok(answer.map_err(refused)?.revision);
+        }
     }
 }
 

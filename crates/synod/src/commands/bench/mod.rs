@@ -9,6 +9,7 @@ mod asking;
 mod drive;
 mod history;
 mod report;
+mod requests;
 mod watching;
 mod workload;
 
@@ -32,6 +33,7 @@ Examples:
   synod bench put --rate 500             500 puts/s, latency from the intended start
   synod bench watch --in-flight 100      one writer, 100 watchers
   synod bench mixed --keys 10 --history h.jsonl && synod check h.jsonl
+  synod bench requests --keys 10 --reads 50 --rate 2000 --history h.jsonl
 ";
 
 /// The arguments.
@@ -56,7 +58,7 @@ pub struct Arguments {
     /// How keys are chosen
     #[arg(long, value_enum, default_value_t = Distribution::Even)]
     distribution: Distribution,
-    /// Reads in a hundred requests, for mixed
+    /// Reads in a hundred requests, for mixed and requests
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(0..=100))]
     reads: u32,
     /// Keys that a list asks for
@@ -74,7 +76,8 @@ pub struct Arguments {
     /// Do not write the keys before reading them
     #[arg(long)]
     no_fill: bool,
-    /// Write what the clients did and saw, for synod check; put, get and mixed only
+    /// Write what the clients did and saw, for synod check. Of cas and requests the whole answers, revisions included: nobody else
+    /// may change the store meanwhile
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
     /// One JSON object instead of a sentence
@@ -95,7 +98,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.history.is_some() && !arguments.workload.has_history() {
         let name = arguments.name();
         return Err(Failure::usage(format!(
-            "--history: not of {name}, but of put, get, get-serializable and mixed"
+            "--history: not of {name}, but of put, get, get-serializable, mixed, cas and requests"
         )));
     }
     let mut threads = match arguments.threads {
@@ -108,7 +111,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     runtime.shutdown_background();
     if let Some(file) = &arguments.history {
         let accounts = std::mem::take(&mut measured.accounts);
-        let operations = history::write(file, accounts).map_err(|error| {
+        let operations = history::write(file, measured.beginning, accounts).map_err(|error| {
             Failure::internal(format!("{}: it cannot be written: {error}", file.display()))
         })?;
         note(format_args!("Written: {}, {operations} operations", file.display()));

@@ -5,17 +5,19 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use clap::ValueEnum;
 use prost::Message;
+use synod_check::specification::key_value::{Answer, Reply, Request as Model, Span};
 use synod_grpc::{CallHead, StreamId};
 use synod_server::proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use synod_server::proto::etcdserverpb::request_op::Request;
 use synod_server::proto::etcdserverpb::response_op::Response;
 use synod_server::proto::etcdserverpb::{
-    Compare, LeaseGrantRequest, LeaseGrantResponse, LeaseRevokeRequest, PutRequest, RangeRequest,
-    RangeResponse, RequestOp, TxnRequest, TxnResponse,
+    Compare, DeleteRangeRequest, LeaseGrantRequest, LeaseGrantResponse, LeaseRevokeRequest, PutRequest,
+    RangeRequest, RangeResponse, RequestOp, TxnRequest, TxnResponse,
 };
 
 use super::Arguments;
 use super::history::Account;
+use super::requests;
 use crate::client::Line;
 
 /// What the keys begin with.
@@ -38,6 +40,8 @@ pub enum Workload {
     Mixed,
     /// Compare-and-swap: a transaction on the revision last seen
     Cas,
+    /// Puts, swaps, deletions, and reads of one key or of several, see --reads
+    Requests,
     /// Linearizable reads of neighbouring keys, see --list-keys
     List,
     /// One writer, and watchers that are told: latency from the put's start to the event
@@ -54,7 +58,12 @@ impl Workload {
 
     /// Whether what clients do and see can be written as a history.
     pub fn has_history(self) -> bool {
-        matches!(self, Self::Put | Self::Get | Self::GetSerializable | Self::Mixed)
+        matches!(self, Self::Put | Self::Get | Self::GetSerializable | Self::Mixed) || self.asks_an_etcd()
+    }
+
+    /// Whether such a history is one of requests of an etcd, and not of keys.
+    pub fn asks_an_etcd(self) -> bool {
+        matches!(self, Self::Cas | Self::Requests)
     }
 }
 
@@ -72,6 +81,7 @@ pub enum Distribution {
 /// The heads of calls on one connection.
 pub struct Heads {
     put: CallHead,
+    delete: CallHead,
     range: CallHead,
     txn: CallHead,
     grant: CallHead,
@@ -83,6 +93,7 @@ impl Heads {
     pub fn new(line: &Line) -> Self {
         Heads {
             put: line.head("/etcdserverpb.KV/Put"),
+            delete: line.head("/etcdserverpb.KV/DeleteRange"),
             range: line.head("/etcdserverpb.KV/Range"),
             txn: line.head("/etcdserverpb.KV/Txn"),
             grant: line.head("/etcdserverpb.Lease/LeaseGrant"),
@@ -92,8 +103,9 @@ impl Heads {
 }
 
 /// A request to send.
-enum Question {
+pub enum Question {
     Put(PutRequest),
+    Delete(DeleteRangeRequest),
     Range(RangeRequest),
     Txn(Box<TxnRequest>),
     Grant(LeaseGrantRequest),
@@ -101,7 +113,7 @@ enum Question {
 }
 
 /// What a client waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Awaited {
     Nothing,
     Put,
@@ -109,6 +121,8 @@ enum Awaited {
     List,
     /// A swap of the key of that number.
     Swap(u64),
+    /// A request of the checkers' model.
+    Model(Box<Model>),
     Grant,
     Revoke,
 }
@@ -180,12 +194,21 @@ impl Asker {
                 true => self.get(number, false),
                 false => self.put(number),
             },
-            Workload::Cas => self.swap(number),
+            Workload::Cas if self.account.is_none() => self.swap(number),
+            Workload::Cas => {
+                let swap = self.model_swap(number);
+                self.ask_model(swap)
+            }
+            Workload::Requests => {
+                let request = self.any_request(number);
+                self.ask_model(request)
+            }
             Workload::List => self.list(number),
             Workload::Lease => self.lease(),
         };
         match question {
             Question::Put(request) => send(line, &mut heads.put, &request),
+            Question::Delete(request) => send(line, &mut heads.delete, &request),
             Question::Range(request) => send(line, &mut heads.range, &request),
             Question::Txn(request) => send(line, &mut heads.txn, &*request),
             Question::Grant(request) => send(line, &mut heads.grant, &request),
@@ -209,6 +232,7 @@ impl Asker {
                     self.has_swapped(number, &read(answer)?);
                 }
             }
+            Awaited::Model(request) => return self.is_told(&request, answer),
             Awaited::Grant => {
                 let granted = answer.map(read::<LeaseGrantResponse>).transpose()?;
                 self.lease = granted.map(|granted| granted.id);
@@ -286,6 +310,85 @@ impl Asker {
         self.seen.insert(number, revision);
     }
 
+    /// Any of what an etcd is asked about keys.
+    fn any_request(&mut self, number: u64) -> Model {
+        let key = key_below(&self.prefix, number);
+        if self.draw() % 100 < self.reads {
+            return match self.draw() % 5 {
+                0 => Model::range(Span::between(
+                    key,
+                    key_below(&self.prefix, number + u64::from(self.list_keys)),
+                )),
+                _ => Model::get(key),
+            };
+        }
+        match self.draw() % 10 {
+            0..5 => {
+                let value = self.fresh_value();
+                Model::put(key, value)
+            }
+            5..9 => self.model_swap(number),
+            _ => Model::delete(key),
+        }
+    }
+
+    /// Swaps a key that others swap too, if it is as it was last seen.
+    fn model_swap(&mut self, number: u64) -> Model {
+        let seen = self.seen.get(&number).map_or(0, |revision| revision.unsigned_abs());
+        let value = self.fresh_value();
+        Model::put_if_unchanged(key_below(&self.prefix, number), seen, value)
+    }
+
+    fn fresh_value(&mut self) -> String {
+        self.account.as_mut().map_or_else(String::new, Account::fresh_value)
+    }
+
+    fn ask_model(&mut self, request: Model) -> Question {
+        if let Some(account) = &mut self.account {
+            account.asks(&request);
+        }
+        let question = requests::question(&request, self.value.len());
+        self.awaited = Awaited::Model(Box::new(request));
+        question
+    }
+
+    fn is_told(&mut self, request: &Model, message: Option<Bytes>) -> Result<(), String> {
+        let answer = message.map(|message| requests::answer(request, message)).transpose();
+        if let Some(account) = &mut self.account {
+            match &answer {
+                Ok(Some(answer)) => account.is_told(answer),
+                Ok(None) | Err(_) => account.is_not_told(request),
+            }
+        }
+        if let Some(answer) = answer? {
+            self.learn(request, &answer);
+        }
+        Ok(())
+    }
+
+    /// Remembers what a single key was seen to be at, for the next swap of it.
+    fn learn(&mut self, request: &Model, answer: &Answer) {
+        let (key, revision) = match (request, &answer.reply) {
+            (Model::Put { key, .. }, _) => (key, answer.revision),
+            (Model::Range { span, .. }, Reply::Range { pairs, .. }) => {
+                (&span.from, pairs.first().map_or(0, |pair| pair.mod_revision))
+            }
+            (Model::Txn { success, failure, .. }, Reply::Txn { succeeded, replies }) => {
+                let branch = if *succeeded { success } else { failure };
+                if let (Some(request), Some(reply)) = (branch.first(), replies.first()) {
+                    self.learn(request, &Answer { revision: answer.revision, reply: reply.clone() });
+                }
+                return;
+            }
+            _ => return,
+        };
+        let number =
+            std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix(&self.prefix)?.parse().ok());
+        if let Some(number) = number {
+            self.seen.insert(number, i64::try_from(revision).unwrap_or(i64::MAX));
+        }
+    }
+
     fn lease(&mut self) -> Question {
         if let Some(id) = self.lease.take() {
             self.awaited = Awaited::Revoke;
@@ -323,7 +426,11 @@ pub fn send(line: &mut Line, head: &mut CallHead, request: &impl Message) -> Opt
     line.http().call(head, true, |out| request.encode(out).expect("the buffer grows"))
 }
 
-fn read<M: Message + Default>(message: Bytes) -> Result<M, String> {
+/// A message of the kind that is expected.
+///
+/// # Errors
+/// It is none: in words.
+pub fn read<M: Message + Default>(message: Bytes) -> Result<M, String> {
     M::decode(message).map_err(|error| format!("an answer that cannot be read: {error}"))
 }
 
