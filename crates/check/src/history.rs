@@ -219,6 +219,23 @@ impl<I, O> History<I, O> {
         Self { operations, events }
     }
 
+    /// The same history, in which some operations, by their index, were never answered.
+    pub fn without_answers(&self, is_unanswered: &[bool]) -> Self
+    where
+        I: Clone,
+        O: Clone,
+    {
+        let operation = |(operation, &is_unanswered): (&Operation<I, O>, &bool)| match is_unanswered {
+            true => Operation::open(operation.client, operation.invoked, operation.input.clone()),
+            false => operation.clone(),
+        };
+        let is_left = |event: &&Event| !matches!(event, Event::Returned(index) if is_unanswered[*index]);
+        Self {
+            operations: self.operations.iter().zip(is_unanswered).map(operation).collect(),
+            events: self.events.iter().filter(is_left).copied().collect(),
+        }
+    }
+
     /// The same history in the words of another specification.
     pub fn map<J, P>(&self, input: impl Fn(&I) -> J, output: impl Fn(&O) -> P) -> History<J, P> {
         let operation = |operation: &Operation<I, O>| Operation {

@@ -24,6 +24,11 @@ impl Verdict {
         matches!(self, Self::Violation(_))
     }
 
+    /// Whether a limit was met before an answer was found.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
+    }
+
     /// The reason, when the history breaks the model.
     pub fn violation(&self) -> Option<&Violation> {
         match self {

@@ -388,10 +388,10 @@ fn the_time_is_looked_at_within_one_hard_return() {
     let history = generate::cas_register(shape, 5);
     let looks = AtomicU64::new(0);
     let elapsed = || Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed));
-    let time = Some(TimeLimit { time_max: Duration::from_secs(50), elapsed: &elapsed });
+    let time = Some(TimeLimit { time_max: Duration::from_secs(2), elapsed: &elapsed });
     let verdict = check_with(&CasRegister { initial: 0 }, &history, Effort { time, ..Effort::default() });
     assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict}");
-    assert!(looks.into_inner() < 60, "expected that nothing goes on when the time is over");
+    assert!(looks.into_inner() < 10, "expected that nothing goes on when the time is over");
 }
 
 #[test]
@@ -425,6 +425,31 @@ fn long_histories_with_many_unanswered_swaps_are_explained() {
         let verdict = check_within(&CasRegister { initial: 0 }, &history, limits);
         assert!(verdict.is_linearizable(), "seed {seed}: {verdict}");
     }
+}
+
+/// What narrow passes do not decide in minutes: nearly a third of the operations were never answered.
+#[test]
+fn short_histories_full_of_unanswered_swaps_are_decided() {
+    let spec = CasRegister { initial: 0 };
+    let limits = Limits { steps_max: 2_000_000, ..Limits::default() };
+    let mut broken = 0;
+    for seed in 0..20 {
+        let history =
+            generate::cas_register(Shape { seed, clients: 5, operations: 200, lost_per_mille: 300 }, 5);
+        let verdict = check_within(&spec, &history, limits);
+        assert!(verdict.is_linearizable(), "seed {seed}: {verdict}");
+        // Reads of what can hardly have been there.
+        let mut changed = history.clone();
+        for index in 50..200 {
+            if let Some(CasOutput::Value(value)) = history.operations()[index].output() {
+                changed = generate::with_output(&changed, index, CasOutput::Value(1 + value % 5));
+            }
+        }
+        let verdict = check_within(&spec, &changed, limits);
+        assert!(!verdict.is_unknown(), "seed {seed}: {verdict}");
+        broken += usize::from(verdict.is_violation());
+    }
+    assert!(broken > 5, "{broken} of 20 are broken");
 }
 
 /// The random histories above must be of both kinds, or their agreement would say nothing.

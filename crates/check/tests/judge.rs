@@ -1,13 +1,17 @@
 //! From files to verdicts: every model by its name, anomalies by theirs, and reasons in the terms of the file.
 
-use proptest::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use proptest::prelude::*;
 use synod_check::format::read;
-use synod_check::history::{Client, History, Recorder};
+use synod_check::generate::{self, Shape};
+use synod_check::history::{Client, Event, History, Recorder};
 use synod_check::judge::{Answer, Models, Question, Worst, judge, report};
-use synod_check::linearizability::{Effort, check};
+use synod_check::linearizability::{Effort, TimeLimit, check};
 use synod_check::model::{Finding, Model, Summary};
 use synod_check::specification::{At, Entry, EntryInput, EntryOutput, Keyed, Texts};
+use synod_check::specification::{CasInput, CasOutput, CasRegister, RegisterInput, RegisterOutput};
 
 fn answer(text: &str, models: Models) -> (Answer, String) {
     let log = read(text.as_bytes(), |_| {}).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -337,4 +341,108 @@ fn where_too_many_orders_are_possible_the_values_that_were_are_told_all_the_same
     let breach = answer.findings[0].judgement.breach().expect("7 was overwritten");
     assert!(breach.steps.len() >= 8, "{breach:?}");
     assert!(breach.steps.iter().all(|step| step.text.contains("it would have read 1")), "{breach:?}");
+}
+
+/// A history of a register, as Jepsen would have written it.
+fn as_edn(history: &History<CasInput<u64>, CasOutput<u64>>) -> String {
+    let mut text = String::new();
+    for event in history.events() {
+        let (Event::Invoked(index) | Event::Returned(index)) = *event;
+        let operation = &history.operations()[index];
+        let (function, asked) = match operation.input {
+            CasInput::Read => ("read", "nil".to_owned()),
+            CasInput::Write(value) => ("write", value.to_string()),
+            CasInput::CompareAndSwap { expected, new } => ("cas", format!("[{expected} {new}]")),
+        };
+        let (ending, value) = match (event, operation.output()) {
+            (Event::Invoked(_), _) => ("invoke", asked),
+            (Event::Returned(_), Some(CasOutput::Value(value))) => ("ok", value.to_string()),
+            (Event::Returned(_), Some(CasOutput::Swapped(false))) => ("fail", asked),
+            (Event::Returned(_), _) => ("ok", asked),
+        };
+        let process = operation.client.0;
+        text += &format!("{{:process {process}, :type :{ending}, :f :{function}, :value {value}}}\n");
+    }
+    text
+}
+
+/// The same history with a read that is stale, of a value that was there often, behind nine tenths of it.
+fn with_stale_read(
+    history: &History<CasInput<u64>, CasOutput<u64>>,
+    values: impl Fn(usize) -> Vec<u64>,
+) -> History<CasInput<u64>, CasOutput<u64>> {
+    let reads = (history.len() * 9 / 10..history.len())
+        .filter(|&index| matches!(history.operations()[index].output(), Some(CasOutput::Value(_))));
+    let stale = reads.flat_map(|read| values(read).into_iter().map(move |value| (read, value)));
+    stale
+        .map(|(read, value)| generate::with_output(history, read, CasOutput::Value(value)))
+        .find(|changed| check(&CasRegister { initial: 0 }, changed).is_violation())
+        .expect("some read is stale with some value")
+}
+
+/// The read that cannot be placed, what it should have seen, and that what it saw was over: no more of a hundred thousand.
+#[test]
+fn the_core_of_a_stale_read_in_a_long_history_is_a_handful() {
+    let shape = Shape { seed: 1, clients: 10, operations: 100_000, lost_per_mille: 0 };
+    let few_values = |_| vec![1, 2, 3, 4, 5];
+    let plain = as_swaps(&generate::register(shape, 5));
+    let unique = as_swaps(&generate::register(shape, 0));
+    let written = |index: usize| match unique.operations()[index].input {
+        CasInput::Write(value) => Some(value),
+        _ => None,
+    };
+    let swaps = generate::cas_register(shape, 5);
+    for (history, lines_max) in [
+        (with_stale_read(&plain, few_values), 4),
+        (with_stale_read(&swaps, few_values), 16),
+        (with_stale_read(&unique, |read| (0..read - 40).rev().find_map(written).into_iter().collect()), 4),
+    ] {
+        let (answer, report) = answer(&as_edn(&history), Models::Usual);
+        let core = answer.findings[0].core.as_ref().expect("a core");
+        assert!(core.is_minimal && core.before == 0, "{report}");
+        assert!((2..=lines_max).contains(&core.operations.len()), "{report}");
+        let named = core.operations.len() + core.alike.iter().map(|(_, before)| before).sum::<usize>();
+        assert!(named + core.others > 60_000, "{report}");
+        assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
+        assert!(report.contains("<- cannot be placed"), "{report}");
+        assert_eq!(core.alike.is_empty(), !report.contains(" such before it"), "{report}");
+    }
+}
+
+fn as_swaps(
+    history: &History<RegisterInput<u64>, RegisterOutput<u64>>,
+) -> History<CasInput<u64>, CasOutput<u64>> {
+    let input = |input: &RegisterInput<u64>| match input {
+        RegisterInput::Read => CasInput::Read,
+        RegisterInput::Write(value) => CasInput::Write(*value),
+    };
+    let output = |output: &RegisterOutput<u64>| match output {
+        RegisterOutput::Value(value) => CasOutput::Value(*value),
+        RegisterOutput::Written => CasOutput::Written,
+    };
+    history.map(input, output)
+}
+
+/// A clock that goes on by a millisecond each time that it is read.
+#[test]
+fn an_explanation_ends_with_the_time_and_says_that_it_was_cut_short() {
+    let shape = Shape { seed: 1, clients: 5, operations: 400, lost_per_mille: 0 };
+    let history = with_stale_read(&generate::cas_register(shape, 5), |_| vec![1, 2, 3, 4, 5]);
+    let log = read(as_edn(&history).as_bytes(), |_| {}).expect("a history");
+    let mut reports = Vec::new();
+    for time_max in [2, 1_000_000] {
+        let ticks = AtomicU64::new(0);
+        let elapsed = || Duration::from_millis(ticks.fetch_add(1, Ordering::Relaxed));
+        let time = Some(TimeLimit { time_max: Duration::from_millis(time_max), elapsed: &elapsed });
+        let effort = Effort { time, ..Effort::default() };
+        let question = Question { models: Models::Usual, object: None, effort, wants_order: false };
+        let answer = judge(&log, &question).expect("a history of a register");
+        assert_eq!(answer.worst(), Worst::Broken, "the verdict itself was in time");
+        reports.push((report(&log, &answer, 80), ticks.into_inner()));
+    }
+    let [(hasty, ticks), (patient, _)] = &reports[..] else { panic!("two reports") };
+    let hasty = hasty.replace('\n', " ");
+    assert!(hasty.contains("(fewer may be; the search was cut short)"), "{hasty}");
+    assert!(*ticks < 40, "the clock was read {ticks} times, and the time had long been over");
+    assert!(!patient.contains("fewer may be"), "{patient}");
 }

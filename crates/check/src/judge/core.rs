@@ -14,34 +14,47 @@
 //! pieces first, the oldest first. The result cannot be weakened by any single one of its operations, unless a limit
 //! ended the search before; it need not be the smallest of all.
 //!
-//! What is never answered stays open for ever, and many open operations make each trial dear. So all operations are tried
-//! first under a condition that is cheap to refute, in which what is never answered may take effect any number of times: what
-//! is impossible even then is impossible. What that leaves is tried again under the whole condition.
+//! A read that is stale by a few operations is impossible after a hundred thousand others, and most of them do not matter.
+//! How the ones that do are found depends on the object:
 //!
-//! A value that was written a thousand times can be read late unless all thousand writes are known to be over, so the core of
-//! a stale read may be large however it is found. Then the latest operations alone are weakened, and those before them
-//! stay what they were, or are weakened as long as there is time and trials have answers. What is left of them stays
-//! what it was, and the core says how many they are.
+//! - Where values tell the writes apart, the zones of two values are in each other's way, and their ends are the core.
+//! - Where there are few states, the history is cut near its end ([`Tail`]), and what was over by then is taken together by
+//!   *kind*: what was asked and what was answered. A value that was written a thousand times can be read late unless all
+//!   thousand writes are over, so such a core names a kind once and counts the rest of it. The cut is made earlier until the
+//!   end is impossible by itself.
+//! - Otherwise all operations are tried. What is never answered stays open for ever, and many open operations make each
+//!   trial dear. So all are tried first under a condition that is cheap to refute, in which what is never answered may take
+//!   effect any number of times: what is impossible even then is impossible. What that leaves is tried again under the
+//!   whole condition. Where too many are left, the latest operations alone are weakened, and those before them stay what
+//!   they were, or are weakened as long as there is time and trials have answers.
 
-use crate::history::{Event, History, Recorder};
-use crate::linearizability::{Effort, check_with, is_refuted};
-use crate::specification::Specification;
+use std::collections::HashMap;
+
+use crate::history::{Event, History};
+use crate::linearizability::{Effort, Tail, check_with, conflict, is_refuted};
+use crate::specification::{Effect, Specification};
 
 /// Operations that are impossible whatever the others did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Core {
     /// The operations, in the order of their invocation; the one that cannot be placed is among them.
     pub operations: Vec<usize>,
+    /// For operations among these: how many before it that asked the same and were answered the same must be over too.
+    pub alike: Vec<(usize, usize)>,
     /// How many operations of the prefix were not weakened, since they are long past.
     pub before: usize,
     /// How many others there are in the prefix. They may have taken effect at any time after their invocation, or never.
     pub others: usize,
     /// Whether the others are known to have been answered some time: see the essay of this module.
     pub others_are_answered: bool,
-    /// Whether no operation can be left out.
+    /// Whether everything was tried: no operation can be left out, nor the answers of all those that are alike. (Two smaller
+    /// changes that only help together are not looked for.)
     pub is_minimal: bool,
 }
 
+/// How many events of the end are looked at by themselves, and how many more if that is not enough.
+const TAIL_EVENTS_FIRST: usize = 128;
+const TAIL_EVENTS_FACTOR: usize = 8;
 /// Up to so many operations are weakened under the whole condition.
 const SEARCHED_MAX: usize = 2_000;
 /// How many of the latest operations are weakened where a core of all would be large.
@@ -62,65 +75,203 @@ struct Failures {
     others: u32,
 }
 
-/// Finds a core of a history that ends with the return of the operation `last`, which is impossible. The history must be of
-/// one part of the object. Each trial costs at most `trial`; `has_time` is asked before each.
-pub(super) fn core<S>(
-    spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
-    history: &History<S::Input, S::Output>,
-    last: usize,
-    weakening: Weakening,
-    trial: Effort<'_>,
-    has_time: &dyn Fn() -> bool,
-) -> Core
-where
-    S: Specification<Input: Sync, Output: Sync> + Sync,
-{
-    // Those that never returned have nothing to lose.
-    let returned = |event: &Event| match *event {
-        Event::Returned(index) if index != last => Some(index),
-        _ => None,
-    };
-    let all: Vec<usize> = history.events().iter().filter_map(returned).collect();
-    let mut is_weak = vec![false; history.len()];
-    let mut refute = |is_weak: &[bool]| {
-        let weaker = weakened(history, is_weak, weakening);
-        Some(is_refuted(&spec_of(&weaker), &weaker, trial))
-    };
-    let mut judge = |is_weak: &[bool]| {
-        let weaker = weakened(history, is_weak, weakening);
-        let verdict = check_with(&spec_of(&weaker), &weaker, trial);
-        (verdict.is_violation() || verdict.is_linearizable()).then_some(verdict.is_violation())
-    };
-    let (mut kept, mut before) = (all.clone(), Vec::new());
-    weaken(&mut kept, &mut is_weak, &mut refute, CHEAP, has_time);
-    let mut is_minimal =
-        kept.len() <= SEARCHED_MAX && weaken(&mut kept, &mut is_weak, &mut judge, PATIENT, has_time);
-    if kept.len() > NAMED_MAX && all.len() > LATEST {
-        is_weak.fill(false);
-        before = all;
-        kept = before.split_off(before.len() - LATEST);
-        is_minimal = weaken(&mut kept, &mut is_weak, &mut judge, PATIENT, has_time);
-        let is_all_tried = weaken(&mut before, &mut is_weak, &mut judge, LONG_PAST, has_time);
-        // Few that are left are named, many are counted.
-        if is_all_tried || before.len() <= NAMED_MAX {
-            kept.append(&mut before);
-        }
-        is_minimal &= is_all_tried;
-    }
-    let before = before.len();
-    let others = history.len() - before - kept.len() - 1;
-    let mut operations = kept;
-    operations.push(last);
-    operations.sort_unstable();
-    let others_are_answered = weakening == Weakening::Late;
-    Core { operations, before, others, others_are_answered, is_minimal }
+/// How a core is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Search<'a> {
+    pub weakening: Weakening,
+    /// Whether the specification takes hints from the answers of the history that it is made for.
+    pub takes_hints: bool,
+    /// What each trial may cost.
+    pub trial: Effort<'a>,
+    /// Asked before each trial, which goes over so many operations.
+    pub has_time: &'a dyn Fn(usize) -> bool,
 }
 
-/// Weakens what can be of `kept`, which is left with the rest; whether none of that can be weakened alone. `judge` says
-/// whether a history is impossible, if it knows. It ends when there is no more time, or when more than `failures_max` trials
-/// in a row have failed.
+impl Search<'_> {
+    /// Finds a core of a history that ends with the return of the operation `last`, which is impossible. The history must
+    /// be of one part of the object.
+    pub fn core<S>(
+        self,
+        spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
+        history: &History<S::Input, S::Output>,
+        last: usize,
+    ) -> Core
+    where
+        S: Specification<Input: Sync, Output: Sync> + Sync,
+    {
+        let found = match self.weakening {
+            Weakening::Unanswered if !self.takes_hints => {
+                let spec = spec_of(history);
+                self.by_zones(&spec, history, last).or_else(|| self.by_kinds(&spec, history, last))
+            }
+            _ => None,
+        };
+        found.unwrap_or_else(|| self.by_trials(spec_of, history, last))
+    }
+
+    /// The ends of two zones that are in each other's way.
+    fn by_zones<S: Specification>(
+        self,
+        spec: &S,
+        history: &History<S::Input, S::Output>,
+        last: usize,
+    ) -> Option<Core> {
+        let mut kept = conflict(spec, history)?;
+        kept.retain(|&index| index != last);
+        let mut is_weak = vec![true; history.len()];
+        kept.iter().chain([&last]).for_each(|&index| is_weak[index] = false);
+        let mut units: Vec<Vec<usize>> = kept.into_iter().map(|index| vec![index]).collect();
+        let mut judge = |is_weak: &[bool]| Some(conflict(spec, &history.without_answers(is_weak)).is_some());
+        let has_time = || (self.has_time)(history.len());
+        let is_minimal = weaken(&mut units, &mut is_weak, &mut judge, PATIENT, &has_time);
+        Some(named(history, last, units, is_minimal))
+    }
+
+    /// Operations near the end, and kinds of what was over before, of an object with few states.
+    fn by_kinds<S>(self, spec: &S, history: &History<S::Input, S::Output>, last: usize) -> Option<Core>
+    where
+        S: Specification<Input: Sync, Output: Sync> + Sync,
+    {
+        let mut events = TAIL_EVENTS_FIRST;
+        while (self.has_time)(history.len()) {
+            let tail = Tail::new(spec, history, events)?;
+            let mut units = kinds(spec, history, &tail);
+            let kinds_count = units.len();
+            units.extend(tail.returned().filter(|&index| index != last).map(|index| vec![index]));
+            let mut is_weak = vec![false; history.len()];
+            // One of a kind stands for all of it.
+            let first_of_kind: Vec<usize> = units[..kinds_count].iter().map(|kind| kind[0]).collect();
+            let mut judge = |is_weak: &[bool]| {
+                let still_possible = first_of_kind.iter().copied().filter(|&index| is_weak[index]);
+                let still_possible: Vec<usize> = still_possible.collect();
+                let Effort { limits, time, .. } = self.trial;
+                Some(tail.is_refuted(&still_possible, |index| is_weak[index], limits, time))
+            };
+            if judge(&is_weak) == Some(true) {
+                let has_time = || (self.has_time)(events);
+                let is_minimal = weaken(&mut units, &mut is_weak, &mut judge, PATIENT, &has_time);
+                return Some(named(history, last, units, is_minimal));
+            }
+            if events >= history.events().len() {
+                return None;
+            }
+            events *= TAIL_EVENTS_FACTOR;
+        }
+        None
+    }
+
+    /// Any operations, under the cheap condition and then under the whole one.
+    fn by_trials<S>(
+        self,
+        spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
+        history: &History<S::Input, S::Output>,
+        last: usize,
+    ) -> Core
+    where
+        S: Specification<Input: Sync, Output: Sync> + Sync,
+    {
+        // Those that never returned have nothing to lose.
+        let returned = |event: &Event| match *event {
+            Event::Returned(index) if index != last => Some(vec![index]),
+            _ => None,
+        };
+        let all: Vec<Vec<usize>> = history.events().iter().filter_map(returned).collect();
+        let mut is_weak = vec![false; history.len()];
+        let mut refute = |is_weak: &[bool]| {
+            let weaker = weakened(history, is_weak, self.weakening);
+            Some(is_refuted(&spec_of(&weaker), &weaker, self.trial))
+        };
+        let mut judge = |is_weak: &[bool]| {
+            let weaker = weakened(history, is_weak, self.weakening);
+            let verdict = check_with(&spec_of(&weaker), &weaker, self.trial);
+            (!verdict.is_unknown()).then_some(verdict.is_violation())
+        };
+        let has_time = || (self.has_time)(history.len());
+        let (mut kept, mut before) = (all.clone(), Vec::new());
+        weaken(&mut kept, &mut is_weak, &mut refute, CHEAP, &has_time);
+        let mut is_minimal =
+            kept.len() <= SEARCHED_MAX && weaken(&mut kept, &mut is_weak, &mut judge, PATIENT, &has_time);
+        if kept.len() > NAMED_MAX && all.len() > LATEST {
+            is_weak.fill(false);
+            before = all;
+            kept = before.split_off(before.len() - LATEST);
+            is_minimal = weaken(&mut kept, &mut is_weak, &mut judge, PATIENT, &has_time);
+            let is_all_tried = weaken(&mut before, &mut is_weak, &mut judge, LONG_PAST, &has_time);
+            // Few that are left are named, many are counted.
+            if is_all_tried || before.len() <= NAMED_MAX {
+                kept.append(&mut before);
+            }
+            is_minimal &= is_all_tried;
+        }
+        let core = named(history, last, kept, is_minimal);
+        let others = core.others - before.len();
+        let others_are_answered = self.weakening == Weakening::Late;
+        Core { before: before.len(), others, others_are_answered, ..core }
+    }
+}
+
+/// The core that is left of the units. Where a kind is left, the last of all operations that are of this kind stands for them.
+fn named<I: PartialEq, O: PartialEq>(
+    history: &History<I, O>,
+    last: usize,
+    units: Vec<Vec<usize>>,
+    is_minimal: bool,
+) -> Core {
+    let others = history.len() - units.iter().map(Vec::len).sum::<usize>() - 1;
+    let (mut kinds, single): (Vec<Vec<usize>>, Vec<Vec<usize>>) =
+        units.into_iter().partition(|unit| unit.len() > 1);
+    let mut operations = vec![last];
+    let question = |index: usize| (&history.operations()[index].input, history.operations()[index].output());
+    for index in single.into_iter().flatten() {
+        match kinds.iter_mut().find(|kind| question(kind[0]) == question(index)) {
+            Some(kind) => kind.push(index),
+            None => operations.push(index),
+        }
+    }
+    let mut alike: Vec<(usize, usize)> = Vec::new();
+    for kind in kinds {
+        let Some((&latest, before)) = kind.split_last() else { continue };
+        operations.push(latest);
+        alike.push((latest, before.len()));
+    }
+    operations.sort_unstable();
+    Core { operations, alike, before: 0, others, others_are_answered: false, is_minimal }
+}
+
+/// What may have changed something before the end, by what was asked and what was answered. In each kind those that returned
+/// last come last.
+fn kinds<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+    tail: &Tail<'_, S>,
+) -> Vec<Vec<usize>> {
+    let mut kinds: Vec<Vec<usize>> = Vec::new();
+    let mut known: HashMap<&S::Input, Vec<usize>> = HashMap::new();
+    for event in history.events() {
+        let Event::Returned(index) = *event else { continue };
+        let operation = &history.operations()[index];
+        // Without its answer, what only reads says nothing.
+        if !tail.is_past(index) || spec.effect_within_partition(&operation.input, None) == Effect::ReadOnly {
+            continue;
+        }
+        let same_input = known.entry(&operation.input).or_default();
+        let answer_of = |kind: &usize| history.operations()[kinds[*kind][0]].output();
+        match same_input.iter().copied().find(|kind| answer_of(kind) == operation.output()) {
+            Some(kind) => kinds[kind].push(index),
+            None => {
+                same_input.push(kinds.len());
+                kinds.push(vec![index]);
+            }
+        }
+    }
+    kinds
+}
+
+/// Weakens what can be of the units in `kept`, which is left with the rest; whether none of that can be weakened alone.
+/// `judge` says whether a history is impossible, if it knows. It ends when there is no more time, or when more than
+/// `failures_max` trials in a row have failed.
 fn weaken(
-    kept: &mut Vec<usize>,
+    kept: &mut Vec<Vec<usize>>,
     is_weak: &mut [bool],
     judge: &mut dyn FnMut(&[bool]) -> Option<bool>,
     failures_max: Failures,
@@ -132,14 +283,14 @@ fn weaken(
         let mut is_any_weakened = false;
         let mut from = 0;
         while from < kept.len() && has_time() {
-            let piece = &kept[from..kept.len().min(from + size)];
-            piece.iter().for_each(|&index| is_weak[index] = true);
+            let piece = from..kept.len().min(from + size);
+            kept[piece.clone()].iter().flatten().for_each(|&index| is_weak[index] = true);
             let is_impossible = judge(is_weak);
             if is_impossible == Some(true) {
-                kept.drain(from..kept.len().min(from + size));
+                kept.drain(piece);
                 is_any_weakened = true;
             } else {
-                piece.iter().for_each(|&index| is_weak[index] = false);
+                kept[piece].iter().flatten().for_each(|&index| is_weak[index] = false);
                 from += size;
             }
             in_a_row = match is_impossible {
@@ -169,44 +320,15 @@ pub(super) enum Weakening {
 }
 
 /// The same history, in which some operations are weakened.
-pub(super) fn weakened<I: Clone, O: Clone>(
+fn weakened<I: Clone, O: Clone>(
     history: &History<I, O>,
     is_weak: &[bool],
     weakening: Weakening,
 ) -> History<I, O> {
-    if weakening == Weakening::Late {
-        return with_late_returns(history, is_weak);
+    if weakening == Weakening::Unanswered {
+        return history.without_answers(is_weak);
     }
-    let mut recorder = Recorder::new();
-    let mut ids = vec![None; history.len()];
-    for event in history.events() {
-        let sound = "the order is that of a history";
-        match *event {
-            Event::Invoked(index) => {
-                let operation = &history.operations()[index];
-                let id = recorder.invoke(operation.client, operation.invoked, operation.input.clone());
-                let id = id.expect(sound);
-                ids[index] = Some(id);
-                let returns = operation.output().is_some() && !is_weak[index];
-                if !returns {
-                    recorder.abandon(id).expect(sound);
-                }
-            }
-            Event::Returned(index) => {
-                let operation = &history.operations()[index];
-                if let (false, Some(id), crate::history::Outcome::Returned { at, output }) =
-                    (is_weak[index], ids[index], &operation.outcome)
-                {
-                    recorder.complete(id, *at, output.clone()).expect(sound);
-                }
-            }
-        }
-    }
-    recorder.finish()
-}
-
-/// The same history, in which some operations return last of all. Each is a client of its own: it may have gone on meanwhile.
-fn with_late_returns<I: Clone, O: Clone>(history: &History<I, O>, is_weak: &[bool]) -> History<I, O> {
+    // Each is a client of its own: it may have gone on meanwhile.
     let is_late = |event: &Event| matches!(*event, Event::Returned(index) if is_weak[index]);
     let (late, mut events): (Vec<Event>, Vec<Event>) = history.events().iter().copied().partition(is_late);
     events.extend(late);

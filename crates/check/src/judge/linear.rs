@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::core::{Core, Weakening, core, weakened};
+use super::core::{self, Core, Weakening};
 use super::{EXPLANATION_TIME_MAX, Question, Seeker};
 use crate::format::Object;
 use crate::format::objects::Typed;
@@ -37,11 +37,7 @@ impl Seeker for Linearizability<'_> {
     where
         S: Specification<Input: Sync, Output: Sync> + Sync,
     {
-        let weakening = match self.object {
-            Object::Etcd => Weakening::Late,
-            _ => Weakening::Unanswered,
-        };
-        linearizable(typed, spec_of, self.question, weakening)
+        linearizable(typed, spec_of, self.question, self.object)
     }
 
     fn none(self, object: Object) -> Linear {
@@ -55,7 +51,7 @@ fn linearizable<S>(
     typed: &Typed<S::Input, S::Output>,
     spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
     question: &Question<'_>,
-    weakening: Weakening,
+    object: Object,
 ) -> Linear
 where
     S: Specification<Input: Sync, Output: Sync> + Sync,
@@ -67,20 +63,32 @@ where
         Linear { judgement: Judgement::from(Verdict::Linearizable), core: None, orders: Vec::new() };
     match verdict {
         Verdict::Violation(violation) => {
-            let patience = Patience::new(&question.effort, history.len());
-            let (part, violation) = shortest(typed, spec_of, *violation, question.effort, &patience);
+            let takes_hints = matches!(object, Object::Etcd | Object::KeyValue | Object::Queue);
+            let patience = Patience::new(&question.effort);
+            let (part, violation) =
+                shortest(typed, spec_of, *violation, takes_hints, (question.effort, &patience));
             let sources = |indices: Vec<usize>| -> Vec<usize> {
                 indices.into_iter().map(|index| typed.sources[part.sources[index]]).collect()
             };
-            let trial = Effort { limits: TRIAL_LIMITS, time: patience.limit, ..Effort::default() };
-            let core = core(spec_of, &part.history, part.last, weakening, trial, &|| patience.lasts());
+            let search = core::Search {
+                weakening: if object == Object::Etcd { Weakening::Late } else { Weakening::Unanswered },
+                takes_hints,
+                trial: Effort { limits: TRIAL_LIMITS, time: patience.limit, ..Effort::default() },
+                has_time: &|operations| patience.lasts(operations),
+            };
+            let core = search.core(spec_of, &part.history, part.last);
             let before = &part.history.events()[..part.history.events().len() - 1];
-            let order = witness(&spec_of(&part.before()), &part.history, before, WitnessLimits::default());
+            let spec = spec_of(&part.before());
+            let order = witness(&spec, &part.history, before, WitnessLimits::default(), patience.limit);
             linear.orders.extend(order.map(|order| sources(order.order)));
-            linear.core = Some(Core { operations: sources(core.operations), ..core });
+            let (alike, counts): (Vec<usize>, Vec<usize>) = core.alike.into_iter().unzip();
+            let alike = sources(alike).into_iter().zip(counts).collect();
+            linear.core = Some(Core { operations: sources(core.operations), alike, ..core });
             linear.judgement = Judgement::from(Verdict::Violation(Box::new(violation)));
         }
-        Verdict::Linearizable if question.wants_order => linear.orders = orders(&spec, typed),
+        Verdict::Linearizable if question.wants_order => {
+            linear.orders = orders(&spec, typed, question.effort.time)
+        }
         other => linear.judgement = Judgement::from(other),
     }
     linear
@@ -89,14 +97,15 @@ where
 /// The shortest prefix that is impossible, of the part of the object that a violation is about, and what its last
 /// operation ran into.
 ///
-/// A specification may know what a history proves later on. Then the search may have ended before the operation that is to
-/// blame, or past it, for it was asked about the whole; each shorter prefix proves less. So the end is looked for by halving.
+/// The checker has named that prefix already, unless it asked a weaker question, or the specification takes hints: it may know
+/// what a history proves later on. Then the search may have ended before the operation that is to blame, or past it, for it
+/// was asked about the whole; each shorter prefix proves less. So the end is looked for by halving.
 fn shortest<S>(
     typed: &Typed<S::Input, S::Output>,
     spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
     found: Violation,
-    effort: Effort<'_>,
-    patience: &Patience<'_>,
+    takes_hints: bool,
+    (effort, patience): (Effort<'_>, &Patience<'_>),
 ) -> (Part<S::Input, S::Output>, Violation)
 where
     S: Specification<Input: Sync, Output: Sync> + Sync,
@@ -120,6 +129,10 @@ where
         check_with(&spec_of(&part.history), &part.history, effort)
     };
     let at = returns.iter().position(|&index| index == first).unwrap_or(returns.len() - 1);
+    let as_found = |found| renamed(found, &|id| OperationId(typed.sources[id.0 as usize] as u64));
+    if !takes_hints && !found.even_if_repeated {
+        return (cut(at), as_found(found));
+    }
     // The prefix that ends at `high` is impossible, and the one that ends before `low` is not.
     let (mut low, mut high) = match judged(at) {
         Verdict::Violation(_) if at == 0 || !judged(at - 1).is_violation() => (at, at),
@@ -128,7 +141,7 @@ where
         // There is no time to look any further.
         Verdict::Unknown(_) => (at, at),
     };
-    while low < high && patience.lasts() {
+    while low < high && patience.lasts(history.len()) {
         let middle = usize::midpoint(low, high);
         if judged(middle).is_violation() { high = middle } else { low = middle + 1 }
     }
@@ -136,7 +149,7 @@ where
     // What was possible is told without what the last operation itself proves.
     let violation = match check_with(&spec_of(&part.before()), &part.history, effort) {
         Verdict::Violation(violation) if violation.operation.id.0 as usize == part.last => *violation,
-        _ => return (cut(at), renamed(found, &|id| OperationId(typed.sources[id.0 as usize] as u64))),
+        _ => return (cut(at), as_found(found)),
     };
     let name = |id: OperationId| OperationId(typed.sources[part.sources[id.0 as usize]] as u64);
     let violation = renamed(violation, &name);
@@ -147,7 +160,11 @@ where
 const TRIAL_LIMITS: Limits = Limits { steps_max: 400_000, configurations_max: 20_000 };
 
 /// One order for each part of the object, where one is found in time.
-fn orders<S: Specification>(spec: &S, typed: &Typed<S::Input, S::Output>) -> Vec<Vec<usize>> {
+fn orders<S: Specification>(
+    spec: &S,
+    typed: &Typed<S::Input, S::Output>,
+    time: Option<TimeLimit<'_>>,
+) -> Vec<Vec<usize>> {
     let mut parts: BTreeMap<Option<S::Partition>, Vec<Event>> = BTreeMap::new();
     let history = &typed.history;
     let is_divided = history.operations().iter().all(|operation| spec.partition(&operation.input).is_some());
@@ -157,7 +174,7 @@ fn orders<S: Specification>(spec: &S, typed: &Typed<S::Input, S::Output>) -> Vec
         parts.entry(part).or_default().push(*event);
     }
     let order = |events: Vec<Event>| {
-        let found = witness(spec, history, &events, WitnessLimits::default())?;
+        let found = witness(spec, history, &events, WitnessLimits::default(), time)?;
         Some(found.order.into_iter().map(|index| typed.sources[index]).collect())
     };
     parts.into_values().filter_map(order).collect()
@@ -214,7 +231,7 @@ impl<I: Clone, O: Clone> Part<I, O> {
     fn before(&self) -> History<I, O> {
         let mut is_weak = vec![false; self.history.len()];
         is_weak[self.last] = true;
-        weakened(&self.history, &is_weak, Weakening::Unanswered)
+        self.history.without_answers(&is_weak)
     }
 }
 
@@ -222,26 +239,26 @@ impl<I: Clone, O: Clone> Part<I, O> {
 struct Patience<'a> {
     /// With a clock: until when.
     limit: Option<TimeLimit<'a>>,
-    /// Without one: how many trials may still be made.
-    trials_left: Cell<usize>,
+    /// Without one: how many operations trials may still go over.
+    operations_left: Cell<usize>,
 }
 
 impl<'a> Patience<'a> {
-    fn new(effort: &Effort<'a>, operations: usize) -> Self {
-        let limit = effort.time.map(|TimeLimit { elapsed, .. }| TimeLimit {
-            time_max: elapsed() + EXPLANATION_TIME_MAX,
+    fn new(effort: &Effort<'a>) -> Self {
+        let limit = effort.time.map(|TimeLimit { time_max, elapsed }| TimeLimit {
+            time_max: time_max.min(elapsed() + EXPLANATION_TIME_MAX),
             elapsed,
         });
-        Self { limit, trials_left: Cell::new(OPERATIONS_TRIED_MAX / operations.max(1)) }
+        Self { limit, operations_left: Cell::new(OPERATIONS_TRIED_MAX) }
     }
 
-    /// Whether there is time for another trial.
-    fn lasts(&self) -> bool {
+    /// Whether there is time for another trial, which goes over so many operations.
+    fn lasts(&self, operations: usize) -> bool {
         match self.limit {
             Some(TimeLimit { time_max, elapsed }) => elapsed() < time_max,
             None => {
-                let left = self.trials_left.get();
-                self.trials_left.set(left.saturating_sub(1));
+                let left = self.operations_left.get();
+                self.operations_left.set(left.saturating_sub(operations));
                 left > 0
             }
         }

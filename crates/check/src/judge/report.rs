@@ -127,7 +127,7 @@ fn finding(text: &mut String, log: &Log, answer: &Answer, explained: &Explained,
                 text,
                 log,
                 &operations,
-                Marks { keying: answer.keying, last: None, numbers: Some(answer.mark()) },
+                Marks { numbers: Some(answer.mark()), ..Marks::new(answer) },
                 columns,
             );
             if !breach.steps.is_empty() {
@@ -177,12 +177,14 @@ fn linearizability(
             text,
             log,
             &core.operations,
-            Marks { keying: answer.keying, last: Some(last), numbers: None },
+            Marks { last: Some(last), alike: &core.alike, ..Marks::new(answer) },
             columns,
         );
     }
-    text.push('\n');
-    paragraph(text, "What it ran into, in every state that was possible when it returned:", "", columns);
+    if !breach.steps.is_empty() {
+        text.push('\n');
+        paragraph(text, "What it ran into, in every state that was possible when it returned:", "", columns);
+    }
     for step in &breach.steps {
         paragraph(text, &format!("- {}", step.text), "  ", columns);
     }
@@ -191,7 +193,7 @@ fn linearizability(
     if !concurrent.is_empty() {
         text.push('\n');
         paragraph(text, "In flight then, in any order or not at all, and no help:", "", columns);
-        list(text, log, &concurrent, Marks { keying: answer.keying, last: None, numbers: None }, columns);
+        list(text, log, &concurrent, Marks::new(answer), columns);
     }
     if let Some(order) = answer.orders.first() {
         text.push('\n');
@@ -216,7 +218,8 @@ fn linearizability(
 }
 
 fn core_sentence(core: &Core) -> String {
-    let these = match core.operations.len() {
+    let named = core.operations.len() + core.alike.iter().map(|(_, count)| count).sum::<usize>();
+    let these = match named {
         1 => "This operation alone is".to_owned(),
         count => format!("These {count} operations are"),
     };
@@ -244,17 +247,34 @@ const LAST: &str = "  <- cannot be placed";
 
 /// What a list of operations says besides.
 #[derive(Clone, Copy)]
-struct Marks {
+struct Marks<'a> {
     /// How the log names its objects.
     keying: Keying,
     /// The operation that cannot be placed.
     last: Option<usize>,
+    /// For operations that stand for others before them, how many these are.
+    alike: &'a [(usize, usize)],
     /// What stands before their numbers, where a text calls them by these.
     numbers: Option<&'static str>,
 }
 
+impl Marks<'_> {
+    /// No mark at all.
+    fn new(answer: &Answer) -> Self {
+        Self { keying: answer.keying, last: None, alike: &[], numbers: None }
+    }
+
+    /// What stands behind an operation.
+    fn behind(&self, index: usize) -> String {
+        let alike = self.alike.iter().find(|(other, _)| *other == index);
+        let alike = alike.map_or_else(String::new, |(_, count)| format!("  and {count} such before it"));
+        let last = if self.last == Some(index) { LAST } else { "" };
+        alike + last
+    }
+}
+
 /// Operations, one a line.
-fn list(text: &mut String, log: &Log, operations: &[usize], marks: Marks, columns: usize) {
+fn list(text: &mut String, log: &Log, operations: &[usize], marks: Marks<'_>, columns: usize) {
     let shown =
         if operations.len() > LISTED_MAX { &operations[operations.len() - LISTED_MAX..] } else { operations };
     if shown.len() < operations.len() {
@@ -268,7 +288,7 @@ fn list(text: &mut String, log: &Log, operations: &[usize], marks: Marks, column
     let process = |index: usize| log.client_name(log.operations[index].client);
     let (numbers_wide, lines_wide, process_wide) = (width(&number), width(&lines), width(&process));
     for &index in shown {
-        let mark = if marks.last == Some(index) { LAST } else { "" };
+        let mark = marks.behind(index);
         let number = match marks.numbers {
             Some(_) => format!("{:<numbers_wide$}  ", number(index)),
             None => String::new(),
@@ -279,7 +299,7 @@ fn list(text: &mut String, log: &Log, operations: &[usize], marks: Marks, column
             process(index),
             describe(&log.operations[index], marks.keying)
         );
-        let _ = writeln!(text, "{}{mark}", cut(&line, columns.saturating_sub(mark.len())));
+        let _ = writeln!(text, "{}{mark}", cut(&line, columns.saturating_sub(mark.chars().count())));
     }
 }
 

@@ -129,6 +129,11 @@ impl<S: Specification> Automaton<S> {
         self.actions[number as usize].as_ref().expect("a number of an action in flight")
     }
 
+    /// The number of a state.
+    pub fn number(&mut self, state: S::State) -> u32 {
+        self.states.number(state)
+    }
+
     pub fn state(&self, number: u32) -> &S::State {
         self.states.value(number)
     }

@@ -1,7 +1,7 @@
 //! A whole history checked: first as it comes, then, where too much is possible, in narrow and ever broader passes.
 //!
 //! As long as few worlds are possible at a time, all are kept, and one pass decides. Where many are (operations that were
-//! never answered can take effect in any order, for ever), there are three ways on, tried in turn until one decides:
+//! never answered can take effect in any order, for ever), there are four ways on, tried in turn until one decides:
 //!
 //! First of all it is seen whether each answer is one that anybody could have got, see [`supply`].
 //!
@@ -15,6 +15,9 @@
 //!    tried when a narrow pass dies twice at one place, and again, with more patience, as its cost grows.
 //! 3. *Broader.* More worlds are all kept, up to the limit. A pass that never had to leave out anything is exact,
 //!    whatever it says.
+//! 4. *Lessons.* Between the narrow passes a search learns from its failures ([`lessons`](super::lessons)), at first for a
+//!    short while: where there are many unanswered swaps it decides in milliseconds what narrow passes do not in minutes.
+//!    Where a history is long and has few of them, narrow passes are quicker.
 //!
 //! What is most promising is a guess, and where it misleads another guess may not: narrow passes differ in how dear an
 //! unanswered overwrite is beside an unanswered swap, which helps in one state only. With each broader pass another price
@@ -32,9 +35,10 @@ use crate::specification::Specification;
 use crate::verdict::{Unknown, Verdict};
 
 use super::explain;
-use super::search::{Ending, Label, NEVER, Scope};
+use super::lessons::{Invoke, Learned, Learner};
+use super::search::{Ending, Label, Late, NEVER, Scope};
 use super::supply;
-use super::tiers::Tiered;
+use super::tiers::{Tiered, in_any_width};
 use super::zones::{self, Found};
 use super::{Limits, TimeLimit};
 
@@ -59,8 +63,27 @@ pub(super) const OVERWRITE_PRICES: [u32; 4] = [6, 1, 3, 16];
 const WIDTHS: Widths =
     Widths { kept_max_first: 1_024, kept_max_first_open: 16, narrow: 1, narrow_max: 1_024, factor: 4 };
 
+/// When narrow passes are given up.
+#[derive(Clone, Copy, Debug)]
+struct Haste {
+    /// When one dies as broad as this.
+    width_max: usize,
+    /// When so many worlds are possible within one return.
+    worlds_max: usize,
+    /// When they have made so many steps.
+    steps_max: u64,
+}
+
+/// Before lessons are learned.
+const HASTY: Haste = Haste { width_max: 64, worlds_max: 1_024, steps_max: 20_000 };
+/// Steps that narrow passes of one price may take at most.
+const NARROW_STEPS_MAX: u64 = 20_000_000;
+/// Steps of a search with lessons, before narrow passes are tried for longer.
+const LESSONS_STEPS_FIRST: u64 = 400_000;
 /// The part of all steps that narrow passes of one price may take.
 const NARROW_STEPS_SHARE: u64 = 4 * OVERWRITE_PRICES.len() as u64;
+/// The part of all steps that it may take then.
+const LESSONS_STEPS_SHARE: u64 = 2;
 /// Events between two points to which a narrow pass can go back.
 const TRAIL_SPACING: usize = 64;
 /// How many such points are kept.
@@ -77,14 +100,12 @@ const WEAKER_WORLDS_MAX: usize = 4_096;
 /// It is tried when a narrow pass has died so often at one place.
 const WEAKER_DEATHS_MIN: u32 = 2;
 /// What is spent on the worlds before a return that is known to be impossible.
-const EXPLANATION_STEPS_MAX: u64 = 2_000_000;
+const EXPLANATION_STEPS_MAX: u64 = 500_000;
 const EXPLANATION_WORLDS_MAX: usize = 4_096;
 /// How many of the values that were written last are tried, where there are too many worlds to keep them all.
 const CANDIDATES_MAX: usize = 64;
 /// What is spent on an event where only the weaker condition is asked about.
 const REFUTATION_STEPS_PER_EVENT: u64 = 32;
-/// Steps after which the time is looked at again.
-const STEPS_PER_LOOK: u64 = 20_000;
 
 /// A history with what all its parts need.
 pub(super) struct Course<'a, S: Specification> {
@@ -106,14 +127,12 @@ struct Pass<'a, S: Specification> {
     position: usize,
     /// Operations in flight that will return, with their slots.
     in_flight: Vec<(usize, usize)>,
-    /// At how many steps the time is to be looked at.
-    look_at: u64,
 }
 
 impl<S: Specification> Clone for Pass<'_, S> {
     fn clone(&self) -> Self {
-        let Self { search, position, in_flight, look_at } = self;
-        Self { search: search.clone(), position: *position, in_flight: in_flight.clone(), look_at: *look_at }
+        let Self { search, position, in_flight } = self;
+        Self { search: search.clone(), position: *position, in_flight: in_flight.clone() }
     }
 }
 
@@ -200,7 +219,7 @@ impl<'a, S: Specification> Course<'a, S> {
             steps_max: self.limits.steps_max.max(REFUTATION_STEPS_PER_EVENT * events.len() as u64),
             configurations_max: WEAKER_WORLDS_MAX,
         };
-        let mut pass = self.begin(&Scope::Whole, limits);
+        let mut pass = self.begin(&Scope::Partition(String::new()), limits);
         pass.search.relax();
         matches!(
             self.advance(&mut pass, events, limits.configurations_max),
@@ -209,12 +228,7 @@ impl<'a, S: Specification> Course<'a, S> {
     }
 
     fn begin(&self, scope: &Scope, limits: Limits) -> Pass<'a, S> {
-        Pass {
-            search: Tiered::new(self.spec, scope.clone(), limits),
-            position: 0,
-            in_flight: Vec::new(),
-            look_at: STEPS_PER_LOOK,
-        }
+        Pass { search: Tiered::new(self.spec, scope.clone(), limits), position: 0, in_flight: Vec::new() }
     }
 
     /// The verdict by a search for an order.
@@ -233,10 +247,15 @@ impl<'a, S: Specification> Course<'a, S> {
             {
                 return self.explain(&events[..=place], scope);
             }
-            if let Some(price) = prices.next()
-                && let Some(verdict) = self.try_narrow(&mut known, events, price)
-            {
-                return verdict;
+            if let Some(price) = prices.next() {
+                let is_first = prices.len() + 1 == OVERWRITE_PRICES.len();
+                let verdict = match is_first {
+                    true => self.try_first(&mut known, events, scope, price),
+                    false => self.try_narrow(&mut known, events, price, self.patient()),
+                };
+                if let Some(verdict) = verdict {
+                    return verdict;
+                }
             }
             if width >= self.limits.configurations_max {
                 return Verdict::Unknown(Unknown::Configurations {
@@ -249,6 +268,29 @@ impl<'a, S: Specification> Course<'a, S> {
         }
     }
 
+    /// Narrow passes and a search with lessons, in turn: first for a short while, then for longer.
+    fn try_first(
+        &self,
+        known: &mut Pass<'a, S>,
+        events: &[Event],
+        scope: &Scope,
+        price: u32,
+    ) -> Option<Verdict> {
+        self.try_narrow(known, events, price, HASTY)
+            .or_else(|| self.learn(known, events, scope, price, LESSONS_STEPS_FIRST))
+            .or_else(|| self.try_narrow(known, events, price, self.patient()))
+            .or_else(|| self.learn(known, events, scope, price, self.limits.steps_max / LESSONS_STEPS_SHARE))
+    }
+
+    /// When narrow passes are given up for good.
+    fn patient(&self) -> Haste {
+        Haste {
+            width_max: self.widths.narrow_max,
+            worlds_max: self.limits.configurations_max,
+            steps_max: (self.limits.steps_max / NARROW_STEPS_SHARE).min(NARROW_STEPS_MAX),
+        }
+    }
+
     /// Up to how many worlds are all kept before a narrow pass is tried.
     fn width_first(&self, events: &[Event]) -> usize {
         let Widths { kept_max_first, kept_max_first_open, .. } = self.widths;
@@ -256,23 +298,37 @@ impl<'a, S: Specification> Course<'a, S> {
         width.min(self.limits.configurations_max)
     }
 
-    /// Whether narrow passes with this price find an explanation.
+    /// Whether a search with lessons or narrow passes, with this price, find an explanation.
     pub fn prospect(&self, events: &[Event], scope: &Scope, overwrite_price: u32) -> bool {
         let mut known = self.begin(scope, self.limits);
         match self.advance(&mut known, events, self.width_first(events)) {
             Stop::Done => true,
             Stop::Ended(_) => false,
             Stop::TooWide => self
-                .try_narrow(&mut known, events, overwrite_price)
+                .learn(
+                    &mut known,
+                    events,
+                    scope,
+                    overwrite_price,
+                    self.limits.steps_max / LESSONS_STEPS_SHARE,
+                )
+                .or_else(|| self.try_narrow(&mut known, events, overwrite_price, self.patient()))
                 .is_some_and(|verdict| verdict.is_linearizable()),
         }
     }
 
     /// The verdict, if a narrow pass from where all worlds are known, or the weaker condition, finds one.
-    fn try_narrow(&self, known: &mut Pass<'a, S>, events: &[Event], price: u32) -> Option<Verdict> {
-        let steps_max = known.search.steps() + self.limits.steps_max / NARROW_STEPS_SHARE;
-        let mut trail = vec![known.clone()];
+    fn try_narrow(
+        &self,
+        known: &mut Pass<'a, S>,
+        events: &[Event],
+        price: u32,
+        haste: Haste,
+    ) -> Option<Verdict> {
+        let steps_max = known.search.steps().saturating_add(haste.steps_max);
         let mut pass = known.clone();
+        pass.search.set_limits(Limits { configurations_max: haste.worlds_max, ..self.limits });
+        let mut trail = vec![pass.clone()];
         let mut width = self.widths.narrow;
         let (mut deaths_here, mut furthest) = (0, 0);
         let (mut weaker, mut weaker_at) = (Weaker::from(known), 0);
@@ -287,7 +343,7 @@ impl<'a, S: Specification> Course<'a, S> {
                     deaths_here += 1;
                     furthest = furthest.max(pass.position);
                     width *= self.widths.factor;
-                    let is_last = width > self.widths.narrow_max || known.search.steps() > steps_max;
+                    let is_last = width > haste.width_max || known.search.steps() > steps_max;
                     if is_last || (deaths_here >= WEAKER_DEATHS_MIN && known.search.steps() >= weaker_at) {
                         let steps_min = if is_last { WEAKER_STEPS_MIN_LAST } else { WEAKER_STEPS_MIN };
                         if let Some(violation) = self.try_weaker(&mut weaker, known, events, steps_min) {
@@ -369,9 +425,6 @@ impl<'a, S: Specification> Course<'a, S> {
                     if pass.search.width() > width {
                         return Stop::TooWide;
                     }
-                    if let Some(unknown) = self.out_of_time(pass) {
-                        return Stop::Ended(Ending::Unknown(unknown));
-                    }
                 }
             }
         }
@@ -379,6 +432,15 @@ impl<'a, S: Specification> Course<'a, S> {
     }
 
     fn invoke(&self, pass: &mut Pass<'a, S>, index: usize) {
+        let (label, input, output) = self.labelled(index);
+        let slot = pass.search.invoke(label, input, output);
+        if let Some(slot) = slot.filter(|_| output.is_some()) {
+            pass.in_flight.push((index, slot));
+        }
+    }
+
+    /// An operation as it comes into flight.
+    fn labelled(&self, index: usize) -> (Label, &'a S::Input, Option<&'a S::Output>) {
         let operation = &self.history.operations()[index];
         let (returned, output) = match &operation.outcome {
             Outcome::Returned { at, output } => (Some(*at), Some(output)),
@@ -391,19 +453,39 @@ impl<'a, S: Specification> Course<'a, S> {
             returned,
             deadline: self.deadlines[index],
         };
-        let slot = pass.search.invoke(label, &operation.input, output);
-        if let Some(slot) = slot.filter(|_| returned.is_some()) {
-            pass.in_flight.push((index, slot));
-        }
+        (label, &operation.input, output)
     }
 
-    fn out_of_time(&self, pass: &mut Pass<'a, S>) -> Option<Unknown> {
-        let steps = pass.search.steps();
-        if steps < pass.look_at {
-            return None;
+    /// The verdict by a search that learns from its failures, from where all worlds are known.
+    fn learn(
+        &self,
+        known: &mut Pass<'a, S>,
+        events: &[Event],
+        scope: &Scope,
+        price: u32,
+        steps_max: u64,
+    ) -> Option<Verdict> {
+        let room = room(known.search.open_count(), &events[known.position..]);
+        let mut search = known.search.clone().with_room(room);
+        let steps_max = known.search.steps().saturating_add(steps_max).min(self.limits.steps_max);
+        search.set_limits(Limits { steps_max, ..self.limits });
+        let (position, in_flight) = (known.position, &known.in_flight);
+        let late: Late<'_> = &|returned, open| self.too_late(returned, open);
+        let (learned, steps) = in_any_width!(search, search => {
+            let invoke: Invoke<'_, _, _> = &|search, index| {
+                let (label, input, output) = self.labelled(index);
+                search.invoke(label, input, output)
+            };
+            let mut learner = Learner::new(search, events, position, in_flight, price, invoke);
+            (learner.run(late), learner.steps())
+        });
+        known.search.set_steps(steps);
+        match learned {
+            Learned::Explained => Some(Verdict::Linearizable),
+            Learned::Impossible(place) => Some(self.explain(&events[..=place], scope)),
+            Learned::GaveUp(Some(unknown @ Unknown::Time { .. })) => Some(unknown.into()),
+            Learned::GaveUp(_) => None,
         }
-        pass.look_at = steps + STEPS_PER_LOOK;
-        self.too_late(pass.search.returned_count(), pass.search.open_count())
     }
 
     /// The answer, if the time is over.
@@ -414,6 +496,19 @@ impl<'a, S: Specification> Course<'a, S> {
         let TimeLimit { time_max, elapsed } = self.time?;
         (elapsed() > time_max).then_some(Unknown::Time { time_max, operations_returned, open })
     }
+}
+
+/// How many operations will be in flight at once, if none is over that was never answered.
+fn room(open: usize, events: &[Event]) -> usize {
+    let mut room = (open, open);
+    for event in events {
+        match event {
+            Event::Invoked(_) => room.0 += 1,
+            Event::Returned(_) => room.0 -= 1,
+        }
+        room.1 = room.1.max(room.0);
+    }
+    room.1
 }
 
 /// Whether some operation was never answered.
@@ -475,5 +570,47 @@ mod tests {
             }
         }
         assert!(kept > 300 && broken > 300, "both verdicts must be exercised: {kept} kept, {broken} broken");
+    }
+
+    /// From the beginning, with nothing else tried before; and what is named as the first impossible return is that.
+    #[test]
+    fn a_search_with_lessons_ends_in_the_verdict_of_the_definition() {
+        let spec = CasRegister { initial: 0 };
+        let (mut kept, mut broken) = (0, 0);
+        for seed in 0..6_000_usize {
+            let lost_per_mille = 300 + 100 * (seed as u64 % 4);
+            let shape = Shape { seed: seed as u64, clients: 4, operations: 11, lost_per_mille };
+            let mut history = generate::cas_register(shape, 2 + seed as u64 % 2);
+            for index in [seed % 11, seed / 11 % 11] {
+                if let Some(CasOutput::Value(value)) = history.operations()[index].output() {
+                    let other = CasOutput::Value((value + 1) % 3);
+                    history = generate::with_output(&history, index, other);
+                }
+            }
+            let expected = brute_force::is_linearizable(&spec, &history);
+            *(if expected { &mut kept } else { &mut broken }) += 1;
+            let course = Course::new(&spec, &history, Limits::default(), None);
+            for price in OVERWRITE_PRICES {
+                let mut known = course.begin(&Scope::Whole, Limits::default());
+                let verdict = course.learn(&mut known, history.events(), &Scope::Whole, price, u64::MAX);
+                let verdict = verdict.expect("so short a history is decided");
+                assert_eq!(verdict.is_linearizable(), expected, "seed {seed}: {history:?}");
+                let Some(violation) = verdict.violation() else { continue };
+                let first = Event::Returned(violation.operation.id.0 as usize);
+                let place = history.events().iter().position(|event| *event == first);
+                let mut is_ahead = vec![true; history.len()];
+                for event in &history.events()[..place.expect("it is a return of the history")] {
+                    if let Event::Returned(index) = *event {
+                        is_ahead[index] = false;
+                    }
+                }
+                let before = history.without_answers(&is_ahead);
+                assert!(brute_force::is_linearizable(&spec, &before), "seed {seed}: {history:?}");
+                is_ahead[violation.operation.id.0 as usize] = false;
+                let with_it = history.without_answers(&is_ahead);
+                assert!(!brute_force::is_linearizable(&spec, &with_it), "seed {seed}: {history:?}");
+            }
+        }
+        assert!(kept > 1_000 && broken > 1_000, "both must be exercised: {kept} kept, {broken} broken");
     }
 }

@@ -39,7 +39,8 @@
 //!
 //! Operations that were never answered stay in flight for ever, until they have taken effect in every configuration,
 //! and multiply what is possible. Where too much is, narrow passes look for one explanation, a weaker condition for a
-//! proof that there is none, and only then are more configurations kept at once.
+//! proof that there is none, a search that learns from its failures for either, and only then are more configurations kept
+//! at once.
 //!
 //! # Guarantees and limits
 //!
@@ -48,8 +49,8 @@
 //! one is the answer [`Verdict::Unknown`], never a guess. Where the specification divides the object, its parts are
 //! checked one by one, or, by [`check_with`], several at a time; a single hard part is searched in several orders at once.
 //!
-//! Left out: a memory that several threads share, and the search for a smaller set of operations than the prefix that is
-//! impossible already.
+//! Left out: a memory that several threads share. (A set of operations smaller than the prefix, and impossible already, is
+//! looked for by [`judge`](crate::judge).)
 
 mod automaton;
 mod broadening;
@@ -57,11 +58,13 @@ pub mod brute_force;
 mod configuration;
 mod explain;
 mod explored;
+mod lessons;
 mod mask;
 mod online;
 mod parallel;
 mod search;
 mod supply;
+mod tail;
 mod tiers;
 mod witness;
 mod zones;
@@ -75,9 +78,10 @@ use crate::verdict::{Unknown, Verdict};
 
 use broadening::Course;
 pub use online::{Online, OnlineError};
-pub(crate) use parallel::is_refuted;
 pub use parallel::{Effort, check_with};
+pub(crate) use parallel::{conflict, is_refuted};
 use search::{Ending, Scope};
+pub(crate) use tail::Tail;
 pub use witness::{Witness, WitnessLimits, witness};
 
 /// What a check may cost.

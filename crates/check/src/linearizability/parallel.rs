@@ -4,7 +4,7 @@
 //! several broken parts the first is named, whichever thread was done first.
 //!
 //! Where there is one part only, one thread checks it as if it were alone, and the others look for an explanation in other
-//! orders. If one finds any, the part is linearizable, and nobody needs to go on. What is said about a part that is not
+//! orders, and learn from their failures from the beginning. If one finds any, the part is linearizable, and nobody needs to go on. What is said about a part that is not
 //! comes from the first thread alone, and so it is the same for any number of threads. None remembers what another has
 //! seen: what they share is the answer, and each is as bounded in memory as the first.
 
@@ -18,6 +18,7 @@ use crate::verdict::Verdict;
 
 use super::broadening::{Course, OVERWRITE_PRICES, is_any_open};
 use super::search::Scope;
+use super::zones;
 use super::{Limits, TimeLimit, divide};
 
 /// What a check may take.
@@ -93,6 +94,15 @@ pub(crate) fn is_refuted<S: Specification>(
     effort: Effort<'_>,
 ) -> bool {
     Course::new(spec, history, effort.limits, effort.time).is_refuted(history.events())
+}
+
+/// At most four operations whose returns make a history of one part of an object impossible, whatever the others did, where
+/// each of its operations reads or writes and values tell the writes apart.
+pub(crate) fn conflict<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+) -> Option<Vec<usize>> {
+    zones::conflict(spec, history, history.events())
 }
 
 /// The verdict on one part, with as many threads as there are orders to look in for an explanation.

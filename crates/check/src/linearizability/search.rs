@@ -21,8 +21,9 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// Whether it is too late to go on, after so many operations have returned and so many are open.
 pub(super) type Late<'a> = &'a dyn Fn(u64, usize) -> Option<Unknown>;
 
-/// Within one return it is asked each time that so many worlds have been looked at.
-const WORLDS_PER_LOOK: usize = 1_024;
+/// It is asked each time that so much has been looked at: a world, or eight operations in flight that could take effect in it.
+const WORK_PER_LOOK: usize = 2_048;
+const OPERATIONS_PER_WORLD: usize = 8;
 
 /// What the operations given to a search concern.
 #[derive(Clone, Debug)]
@@ -77,7 +78,7 @@ pub(super) struct Search<S: Specification, M> {
     pub writers: Vec<usize>,
     /// Slots in use of operations that are not legal everywhere, with the number of their invocation, in that order.
     conditional: Vec<(u64, usize)>,
-    kinds: Kinds<M>,
+    pub kinds: Kinds<M>,
     /// By state: which of the conditional operations are legal there.
     legal: Vec<Legal<M>>,
     /// Invocations of conditional operations so far.
@@ -89,7 +90,21 @@ pub(super) struct Search<S: Specification, M> {
     /// Worlds from which a return is explained.
     explored: Explored<M>,
     pub steps: u64,
+    /// What has been looked at since the time was.
+    work: usize,
     pub returned_count: u64,
+}
+
+/// The operations in flight, as a search knows them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flight<M> {
+    slots: Vec<Option<Slot>>,
+    free: Vec<usize>,
+    writers: Vec<usize>,
+    conditional: Vec<(u64, usize)>,
+    kinds: Kinds<M>,
+    legal: Vec<Legal<M>>,
+    invoked_count: u64,
 }
 
 /// Operations that are legal in a state, among those invoked up to some time.
@@ -117,6 +132,7 @@ impl<S: Specification, M: Mask> Search<S, M> {
             next: ConfigurationSet::default(),
             explored: Explored::default(),
             steps: 0,
+            work: 0,
             returned_count: 0,
         }
     }
@@ -135,8 +151,52 @@ impl<S: Specification, M: Mask> Search<S, M> {
         reduce(&mut self.frontier, &self.kinds);
     }
 
+    /// Begins in any of these states instead of the initial one. Of the operations in flight any may have taken effect:
+    /// an overwrite that has is no more than one that can be hidden.
+    pub fn start_from(&mut self, states: &[S::State]) {
+        let either: Vec<usize> = self.kinds.general.without(&self.kinds.unknown).slots().collect();
+        self.frontier.clear();
+        for state in states {
+            let state = self.automaton.number(state.clone());
+            for subset in 0..1_u32 << either.len() {
+                let mut world = Configuration {
+                    state,
+                    hideable: self.kinds.overwrite.clone(),
+                    ..Configuration::default()
+                };
+                let used = either.iter().enumerate().filter(|(place, _)| subset >> place & 1 == 1);
+                used.for_each(|(_, &slot)| world.used.insert(slot));
+                self.frontier.push(world);
+            }
+        }
+    }
+
     pub fn is_relaxed(&self) -> bool {
         self.relaxed
+    }
+
+    /// What is in flight.
+    pub fn flight(&self) -> Flight<M> {
+        Flight {
+            slots: self.slots.clone(),
+            free: self.free.clone(),
+            writers: self.writers.clone(),
+            conditional: self.conditional.clone(),
+            kinds: self.kinds.clone(),
+            legal: self.legal.clone(),
+            invoked_count: self.invoked_count,
+        }
+    }
+
+    /// Exchanges what is in flight.
+    pub fn swap_flight(&mut self, flight: &mut Flight<M>) {
+        std::mem::swap(&mut self.slots, &mut flight.slots);
+        std::mem::swap(&mut self.free, &mut flight.free);
+        std::mem::swap(&mut self.writers, &mut flight.writers);
+        std::mem::swap(&mut self.conditional, &mut flight.conditional);
+        std::mem::swap(&mut self.kinds, &mut flight.kinds);
+        std::mem::swap(&mut self.legal, &mut flight.legal);
+        std::mem::swap(&mut self.invoked_count, &mut flight.invoked_count);
     }
 
     /// Whether there is no room for one more operation in flight.
@@ -177,6 +237,7 @@ impl<S: Specification, M: Mask> Search<S, M> {
             next: ConfigurationSet::default(),
             explored: Explored::default(),
             steps: self.steps,
+            work: self.work,
             returned_count: self.returned_count,
         }
     }
@@ -226,6 +287,7 @@ impl<S: Specification, M: Mask> Search<S, M> {
         if effect == Effect::General {
             self.kinds.general.insert(slot);
         }
+        self.work += self.writers.len() / OPERATIONS_PER_WORLD;
         self.pair_with_twins(slot);
         let place = self.writers.partition_point(|&other| self.deadline(other) <= label.deadline);
         self.writers.insert(place, slot);
@@ -235,6 +297,7 @@ impl<S: Specification, M: Mask> Search<S, M> {
     /// The operation in `slot` returns: keeps the worlds in which it has taken effect, or can now. The answer of `late`,
     /// which is asked now and then, ends the search.
     pub fn explain_return(&mut self, slot: usize, late: Late<'_>) -> Result<(), Ending> {
+        self.look(self.frontier.len() / OPERATIONS_PER_WORLD, late)?;
         if self.frontier.iter().all(|world| world.used.contains(slot)) {
             // Nothing is to be explained, and worlds that were different still are: what has taken effect cannot be
             // hidden any more, so they differ elsewhere.
@@ -263,13 +326,9 @@ impl<S: Specification, M: Mask> Search<S, M> {
             if !self.is_past(&world, slot) {
                 self.explore(&world, slot);
             }
-            self.check_limits()?;
+            self.check_limits(self.next.len().max(self.explored.len()))?;
             index += 1;
-            if index.is_multiple_of(WORLDS_PER_LOOK)
-                && let Some(unknown) = late(self.returned_count, self.open_count())
-            {
-                return Err(Ending::Unknown(unknown));
-            }
+            self.look_around(late)?;
         }
         if self.next.is_empty() {
             return Err(Ending::Violation(Box::new(explain::violation(self, slot))));
@@ -362,7 +421,7 @@ impl<S: Specification, M: Mask> Search<S, M> {
     }
 
     /// Whether what the operation in `target` returned cannot be explained from there any more.
-    fn is_past(&self, world: &Configuration<M>, target: usize) -> bool {
+    pub fn is_past(&self, world: &Configuration<M>, target: usize) -> bool {
         let action = self.automaton.known(self.slot(target).action);
         let output = action.output.as_ref();
         output.is_some_and(|output| {
@@ -371,12 +430,33 @@ impl<S: Specification, M: Mask> Search<S, M> {
     }
 
     /// The world after the operation in `slot`, which is legal there, and is no overwrite.
-    fn stepped(&mut self, world: &Configuration<M>, slot: usize) -> Configuration<M> {
+    pub fn stepped(&mut self, world: &Configuration<M>, slot: usize) -> Configuration<M> {
         let state = self.automaton.step(world.state, self.slot(slot).action);
         let state = state.expect("an operation that was found legal in this state");
         let mut after = Configuration { used: world.used.clone(), hideable: world.hideable.clone(), state };
         self.mark(&mut after, slot);
         after
+    }
+
+    /// What kind of effect the operation in `slot` has.
+    pub fn effect(&self, slot: usize) -> Effect {
+        self.slot(slot).effect
+    }
+
+    /// A twin of the operation in `slot` that is to be used before it.
+    pub fn twin_before(&self, slot: usize) -> Option<usize> {
+        self.slot(slot).twin_before
+    }
+
+    /// Where the overwrite in `slot` leads.
+    pub fn leads_to(&mut self, slot: usize) -> u32 {
+        self.automaton.leads_to(self.slot(slot).action)
+    }
+
+    /// The world after the overwrite in `slot`.
+    pub fn overwritten_by(&mut self, world: &Configuration<M>, slot: usize) -> Configuration<M> {
+        let state = self.leads_to(slot);
+        self.overwritten(world, slot, state)
     }
 
     /// The world after the overwrite in `slot`, which leads to `state`.
@@ -409,7 +489,7 @@ impl<S: Specification, M: Mask> Search<S, M> {
 
     /// Which of the conditional operations in flight are legal in a state; if they were never answered, only where they
     /// change it (rule 4). There may be more in the set: operations of other kinds, and ones that are over.
-    fn legal(&mut self, state: u32) -> M {
+    pub fn legal(&mut self, state: u32) -> M {
         let index = state as usize;
         if self.legal.len() <= index {
             self.legal.resize_with(index + 1, Legal::default);
@@ -436,7 +516,7 @@ impl<S: Specification, M: Mask> Search<S, M> {
     }
 
     /// Rule 3: whether no twin should be used before the operation in `slot`.
-    fn is_first_twin(&self, world: &Configuration<M>, slot: usize) -> bool {
+    pub fn is_first_twin(&self, world: &Configuration<M>, slot: usize) -> bool {
         self.slot(slot).twin_before.is_none_or(|twin| world.used.contains(twin))
     }
 
@@ -504,7 +584,7 @@ impl<S: Specification, M: Mask> Search<S, M> {
     }
 
     /// Frees a slot that no world mentions any more.
-    fn close(&mut self, slot: usize) {
+    pub fn close(&mut self, slot: usize) {
         let closed = self.slots[slot].take().expect("a slot in use");
         self.automaton.release(closed.action);
         self.free.push(slot);
@@ -537,13 +617,29 @@ impl<S: Specification, M: Mask> Search<S, M> {
         }
     }
 
-    fn check_limits(&self) -> Result<(), Ending> {
+    /// Looks at the time now and then, where worlds are looked at one by one.
+    pub fn look_around(&mut self, late: Late<'_>) -> Result<(), Ending> {
+        self.look(1 + self.writers.len() / OPERATIONS_PER_WORLD, late)
+    }
+
+    /// Looks at the time now and then.
+    fn look(&mut self, work: usize, late: Late<'_>) -> Result<(), Ending> {
+        self.work += work;
+        if self.work < WORK_PER_LOOK {
+            return Ok(());
+        }
+        self.work = 0;
+        late(self.returned_count, self.open_count()).map_or(Ok(()), |unknown| Err(Ending::Unknown(unknown)))
+    }
+
+    /// Whether there were too many steps, or there are too many worlds at once.
+    pub fn check_limits(&self, worlds: usize) -> Result<(), Ending> {
         let Limits { steps_max, configurations_max } = self.limits;
         let (operations_returned, open) = (self.returned_count, self.open_count());
         if self.steps > steps_max {
             return Err(Ending::Unknown(Unknown::Steps { steps_max, operations_returned, open }));
         }
-        if self.next.len().max(self.explored.len()) > configurations_max {
+        if worlds > configurations_max {
             return Err(Ending::Unknown(Unknown::Configurations {
                 configurations_max,
                 operations_returned,

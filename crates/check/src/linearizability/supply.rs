@@ -5,10 +5,16 @@
 //! of a value that nobody writes is found like that at once, where a search would try all orders of everything before
 //! it gave up.
 //!
+//! The states of the whole history are also where the search for a small impossible set may begin, see `tail`.
+//!
 //! The set of states only grows, and so does that of the operations that differ; each is tried in each state once. Objects
 //! with more states than [`STATES_MAX`] are left to the search: a store whose state is new after each change has no use for
 //! this.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use crate::hashing::FastHasher;
 use crate::history::{Event, History};
 use crate::specification::{Effect, Specification};
 
@@ -23,7 +29,7 @@ pub(super) fn impossible<S: Specification>(
     history: &History<S::Input, S::Output>,
     events: &[Event],
 ) -> Option<usize> {
-    let mut supply = Supply { spec, states: vec![spec.initial()], actions: Vec::new() };
+    let mut supply = Supply::new(spec);
     for (place, event) in events.iter().enumerate() {
         let (Event::Invoked(index) | Event::Returned(index)) = *event;
         let operation = &history.operations()[index];
@@ -40,6 +46,23 @@ pub(super) fn impossible<S: Specification>(
     None
 }
 
+/// All states to which the operations of a history lead, in any order, any number of times, and whatever they are answered;
+/// nothing if they are many.
+pub(super) fn states<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+) -> Option<Vec<S::State>> {
+    let mut supply = Supply::new(spec);
+    for operation in history.operations() {
+        supply.add((&operation.input, operation.output()));
+        supply.add((&operation.input, None));
+        if supply.states.len() > STATES_MAX || supply.actions.len() > ACTIONS_MAX {
+            return None;
+        }
+    }
+    Some(supply.states)
+}
+
 /// An operation with its answer, if it has one.
 type Action<'a, S> = (&'a <S as Specification>::Input, Option<&'a <S as Specification>::Output>);
 
@@ -49,12 +72,22 @@ struct Supply<'a, S: Specification> {
     states: Vec<S::State>,
     /// Operations that change something, each once.
     actions: Vec<Action<'a, S>>,
+    /// All operations, by what they ask.
+    known: HashMap<&'a S::Input, Vec<Option<&'a S::Output>>, BuildHasherDefault<FastHasher>>,
 }
 
 impl<'a, S: Specification> Supply<'a, S> {
+    fn new(spec: &'a S) -> Self {
+        Self { spec, states: vec![spec.initial()], actions: Vec::new(), known: HashMap::default() }
+    }
+
     fn add(&mut self, action: Action<'a, S>) {
-        let is_read = self.spec.effect_within_partition(action.0, action.1) == Effect::ReadOnly;
-        if is_read || self.actions.contains(&action) {
+        let answers = self.known.entry(action.0).or_default();
+        if answers.contains(&action.1) {
+            return;
+        }
+        answers.push(action.1);
+        if self.spec.effect_within_partition(action.0, action.1) == Effect::ReadOnly {
             return;
         }
         self.actions.push(action);

@@ -3,7 +3,7 @@
 use crate::specification::Specification;
 
 use super::Limits;
-use super::mask::{Unbounded, Words};
+use super::mask::{Mask as _, Unbounded, Words};
 use super::search::{Ending, Label, Late, Scope, Search};
 
 /// A search with up to 64, up to 256, or any number of operations in flight.
@@ -25,9 +25,22 @@ macro_rules! in_any_width {
     };
 }
 
+pub(super) use in_any_width;
+
 impl<S: Specification + Clone> Tiered<S> {
     pub fn new(spec: S, scope: Scope, limits: Limits) -> Self {
         Self::Narrow(Search::new(spec, scope, limits))
+    }
+
+    /// The same search with room for so many operations in flight.
+    pub fn with_room(self, slots: usize) -> Self {
+        match self {
+            Self::Narrow(search) if slots > Words::<1>::SLOTS_MAX => {
+                Self::Wide(search.widened()).with_room(slots)
+            }
+            Self::Wide(search) if slots > Words::<4>::SLOTS_MAX => Self::Unbounded(search.widened()),
+            enough => enough,
+        }
     }
 
     /// See [`Search::invoke`].
@@ -48,6 +61,11 @@ impl<S: Specification + Clone> Tiered<S> {
     /// See [`Search::relax`].
     pub fn relax(&mut self) {
         in_any_width!(self, search => search.relax());
+    }
+
+    /// See [`Search::start_from`].
+    pub fn start_from(&mut self, states: &[S::State]) {
+        in_any_width!(self, search => search.start_from(states));
     }
 
     /// Other limits from now on.

@@ -21,6 +21,8 @@ use std::rc::Rc;
 use crate::history::{Event, History};
 use crate::specification::{Effect, Specification};
 
+use super::TimeLimit;
+
 /// How far the search goes.
 #[derive(Clone, Copy, Debug)]
 pub struct WitnessLimits {
@@ -53,23 +55,27 @@ pub fn witness<S: Specification>(
     history: &History<S::Input, S::Output>,
     events: &[Event],
     limits: WitnessLimits,
+    time: Option<TimeLimit<'_>>,
 ) -> Option<Witness> {
+    let is_late = || time.is_some_and(|TimeLimit { time_max, elapsed }| elapsed() > time_max);
     let mut width = WIDTH_FIRST;
     let mut steps_left = limits.steps_max;
     loop {
         let mut pass = Pass::new(spec, history, events, width, steps_left);
-        if let Some(order) = pass.run() {
+        if let Some(order) = pass.run(&is_late) {
             return is_right(spec, history, events, &order)
                 .then_some(Witness { order, events: events.len() });
         }
         steps_left = pass.steps_left;
         width *= WIDTH_GROWTH;
-        if steps_left == 0 || width > limits.worlds_max {
+        if steps_left == 0 || width > limits.worlds_max || is_late() {
             return None;
         }
     }
 }
 
+/// How often the clock is asked: at one return of so many events.
+const EVENTS_PER_LOOK: usize = 16;
 /// How many worlds the first pass keeps, and by what this grows from pass to pass.
 const WIDTH_FIRST: usize = 4;
 const WIDTH_GROWTH: usize = 8;
@@ -181,7 +187,7 @@ impl<'a, S: Specification> Pass<'a, S> {
         Self { spec, history, events, width, steps_left, in_flight: Vec::new(), returns, effects }
     }
 
-    fn run(&mut self) -> Option<Vec<usize>> {
+    fn run(&mut self, is_late: &dyn Fn() -> bool) -> Option<Vec<usize>> {
         let first =
             World { state: self.spec.initial(), placed: BTreeSet::new(), overwritten_at: None, past: None };
         let mut worlds = vec![first];
@@ -202,7 +208,8 @@ impl<'a, S: Specification> Pass<'a, S> {
                 Event::Returned(index) => {
                     worlds = self.explain(worlds, index, number);
                     self.in_flight.retain(|(other, _)| *other != index);
-                    if worlds.is_empty() || self.steps_left == 0 {
+                    let is_time_to_look = number.is_multiple_of(EVENTS_PER_LOOK);
+                    if worlds.is_empty() || self.steps_left == 0 || is_time_to_look && is_late() {
                         return None;
                     }
                 }

@@ -15,6 +15,8 @@
 //! # What it gives
 //! The verdict, and the shortest prefix that is impossible, by halving: what is impossible stays so. The search of the
 //! parent module would have to keep all orders of the writes in flight, which no read has told apart yet.
+//!
+//! And the reason: at most four operations, the ends of the two zones that are in each other's way ([`conflict`]).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -51,6 +53,33 @@ pub(super) fn decide<S: Specification>(
     Some(Found::Impossible(possible))
 }
 
+/// The operations whose returns make the events impossible, whatever the others did: those at the ends of two zones that are
+/// in each other's way, or a read that was over before its write began. Nothing if the events are possible, or not decided
+/// here.
+pub(super) fn conflict<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+    events: &[Event],
+) -> Option<Vec<usize>> {
+    let accesses = Accesses::new(spec, history, events)?;
+    let conflict = accesses.conflict(events.len())?;
+    // A value stays in its zone's way whichever of its operations end it; one at each end is enough.
+    let mut ends = Vec::new();
+    for cluster in conflict {
+        let mut at = |is_end: &dyn Fn(&Span) -> bool| {
+            let span = accesses.spans.iter().filter(|span| span.cluster == cluster.number);
+            ends.extend(
+                span.filter(|span| span.returned != NEVER && is_end(span)).map(|span| span.operation).take(1),
+            );
+        };
+        at(&|span| span.returned == cluster.first_end);
+        at(&|span| span.invoked == cluster.last_begin);
+    }
+    ends.sort_unstable();
+    ends.dedup();
+    Some(ends)
+}
+
 /// The states that were possible when the last of `events` came, a return that is impossible: each that a read of that moment could
 /// have returned. The newest come first; only the newest `candidates_max` that were written are looked at.
 pub(super) fn possible_states<S: Specification>(
@@ -63,7 +92,8 @@ pub(super) fn possible_states<S: Specification>(
     let Some(mut accesses) = Accesses::new(spec, history, before) else { return Vec::new() };
     let now = events.len();
     let mut is_possible = |cluster| {
-        accesses.spans.push(Span { cluster, is_write: false, invoked: now, returned: now + 1 });
+        let operation = usize::MAX;
+        accesses.spans.push(Span { operation, cluster, is_write: false, invoked: now, returned: now + 1 });
         let is_possible = accesses.is_possible(now + 1);
         accesses.spans.pop();
         is_possible
@@ -112,6 +142,7 @@ const NEVER: usize = usize::MAX;
 /// An operation, with the places of its ends among the events, counted from 1.
 #[derive(Clone, Copy, Debug)]
 struct Span {
+    operation: usize,
     cluster: u32,
     is_write: bool,
     invoked: usize,
@@ -168,15 +199,40 @@ impl Accesses {
                 return None;
             }
             span_of.insert(index, spans.len());
-            spans.push(Span { cluster, is_write, invoked: place + 1, returned: NEVER });
+            spans.push(Span { operation: index, cluster, is_write, invoked: place + 1, returned: NEVER });
         }
         Some(Self { spans, clusters: is_written.len() })
     }
 
     /// Whether the first `len` events are possible.
     fn is_possible(&self, len: usize) -> bool {
-        let mut clusters = vec![Cluster::default(); self.clusters];
-        clusters[FIRST as usize] = Cluster { written: 0, first_end: 0, last_begin: 0 };
+        self.conflict(len).is_none()
+    }
+
+    /// The values that make the first `len` events impossible: one whose read was over before its write began, or two
+    /// whose zones are in each other's way.
+    fn conflict(&self, len: usize) -> Option<Vec<Cluster>> {
+        let clusters = self.clusters(len);
+        if let Some(cluster) = clusters.iter().find(|cluster| cluster.first_end < cluster.written) {
+            return Some(vec![*cluster]);
+        }
+        let (mut forward, backward): (Vec<Cluster>, Vec<Cluster>) =
+            clusters.into_iter().partition(|cluster| cluster.first_end < cluster.last_begin);
+        forward.sort_unstable_by_key(|cluster| cluster.first_end);
+        if let Some(pair) = forward.windows(2).find(|pair| pair[0].last_begin > pair[1].first_end) {
+            return Some(pair.to_vec());
+        }
+        backward.iter().find_map(|cluster| {
+            let after = forward.partition_point(|other| other.first_end < cluster.last_begin);
+            let around = forward[..after].last().filter(|other| cluster.first_end <= other.last_begin)?;
+            Some(vec![*around, *cluster])
+        })
+    }
+
+    /// The values that were certainly there some time within the first `len` events.
+    fn clusters(&self, len: usize) -> Vec<Cluster> {
+        let mut clusters: Vec<Cluster> = (0..self.clusters as u32).map(Cluster::new).collect();
+        clusters[FIRST as usize] = Cluster { number: FIRST, written: 0, first_end: 0, last_begin: 0 };
         for span in self.spans.iter().take_while(|span| span.invoked <= len) {
             let cluster = &mut clusters[span.cluster as usize];
             let has_returned = span.returned <= len;
@@ -192,32 +248,22 @@ impl Accesses {
         }
         // What has no end was not seen: it may never have happened.
         clusters.retain(|cluster| cluster.first_end != NEVER);
-        if clusters.iter().any(|cluster| cluster.first_end < cluster.written) {
-            return false;
-        }
-        let (mut forward, backward): (Vec<Cluster>, Vec<Cluster>) =
-            clusters.into_iter().partition(|cluster| cluster.first_end < cluster.last_begin);
-        forward.sort_unstable_by_key(|cluster| cluster.first_end);
-        let is_apart = forward.windows(2).all(|pair| pair[0].last_begin <= pair[1].first_end);
-        is_apart
-            && backward.iter().all(|cluster| {
-                let after = forward.partition_point(|other| other.first_end < cluster.last_begin);
-                after == 0 || cluster.first_end > forward[after - 1].last_begin
-            })
+        clusters
     }
 }
 
 /// One value: when its write was invoked, the first end of its operations, and their last beginning.
 #[derive(Clone, Copy, Debug)]
 struct Cluster {
+    number: u32,
     written: usize,
     first_end: usize,
     last_begin: usize,
 }
 
-impl Default for Cluster {
-    fn default() -> Self {
-        Self { written: NEVER, first_end: NEVER, last_begin: 0 }
+impl Cluster {
+    fn new(number: u32) -> Self {
+        Self { number, written: NEVER, first_end: NEVER, last_begin: 0 }
     }
 }
 

@@ -55,8 +55,12 @@ fn finding(log: &Log, answer: &Answer, explained: &Explained) -> Value {
             let witness = breach.witness.iter().map(|each| operation(log, answer, each.id.0 as usize));
             let core = explained.core.as_ref().map(|core| {
                 let operations = core.operations.iter().map(|&index| operation(log, answer, index));
+                let alike = core.alike.iter().map(
+                    |&(index, count)| json!({ "like": operation(log, answer, index)["id"], "before": count }),
+                );
                 json!({
                     "operations": operations.collect::<Vec<_>>(),
+                    "alike": alike.collect::<Vec<_>>(),
                     "before": core.before,
                     "others": core.others,
                     "others_are_answered": core.others_are_answered,
