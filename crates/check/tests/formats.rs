@@ -220,7 +220,10 @@ fn other_objects_are_guessed() {
     assert_eq!(of("txn", "[[:append 1 2]]", "txn"), Ok(Object::ListAppend));
     assert_eq!(of("txn", "[[:w 1 2] [:r 1 nil]]", "txn"), Ok(Object::ReadWrite));
     let unknown = of("juggle", "1", "read").unwrap_err();
-    assert!(unknown.starts_with("no object is known that is asked juggle, read"), "{unknown}");
+    assert!(
+        unknown.starts_with("no object is known that is asked juggle (line 1), read (line 2)"),
+        "{unknown}"
+    );
 }
 
 #[test]
@@ -299,7 +302,15 @@ fn a_bad_line_is_named() {
         ),
         (
             "INFO  jepsen.util - 0\t:invoke\t:cas\t[1 \n",
-            "line 1, column 39: expected a value or `]`, found the end of the file",
+            "line 1, column 39: expected a value, or `]` for what begins at line 1, column 36, found the end of the file",
+        ),
+        (
+            "[{:process 0 :type :invoke :f :read :value [0 1}]",
+            "line 1, column 48: expected a value, or `]` for what begins at line 1, column 44, found `}]`",
+        ),
+        (
+            "[{:process 0 :type 7 :f :read}]",
+            "line 1, column 2: expected `:type` to be :invoke, :ok, :fail or :info, found `7`",
         ),
     ];
     for (text, expected) in cases {

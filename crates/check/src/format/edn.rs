@@ -61,6 +61,7 @@ fn value<R: BufRead>(cursor: &mut Cursor<R>, depth: usize) -> Result<Datum, Read
 
 /// What stands between an opening bracket, which comes next, and `end`.
 fn sequence<R: BufRead>(cursor: &mut Cursor<R>, end: u8, depth: usize) -> Result<Vec<Datum>, ReadError> {
+    let begin = cursor.place();
     cursor.bump()?;
     let mut values = Vec::new();
     loop {
@@ -69,8 +70,9 @@ fn sequence<R: BufRead>(cursor: &mut Cursor<R>, end: u8, depth: usize) -> Result
             cursor.bump()?;
             return Ok(values);
         }
-        if cursor.peek()?.is_none() {
-            return Err(cursor.unexpected(&format!("a value or `{}`", char::from(end))));
+        if matches!(cursor.peek()?, None | Some(b']' | b')' | b'}')) {
+            let expected = format!("a value, or `{}` for what begins at {begin}", char::from(end));
+            return Err(cursor.unexpected(&expected));
         }
         values.push(value(cursor, depth + 1)?);
     }

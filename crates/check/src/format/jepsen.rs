@@ -145,6 +145,9 @@ fn tuple(value: &Datum, place: Place) -> Option<Record> {
 
 /// The operation in a map; nothing for one that is about the test's own course.
 fn record(map: &Datum, place: Place) -> Result<Option<Record>, Fault> {
+    if let Some(strange) = map.get("type").filter(|kind| kind.as_name().is_none()) {
+        return Err(Fault::new(place, "`:type` to be :invoke, :ok, :fail or :info", format!("`{strange}`")));
+    }
     let Some(kind) = map.get("type").and_then(Datum::as_name) else {
         let expected =
             "an operation with a `:type` (the operations of a test are in its history.edn or history.txt)";

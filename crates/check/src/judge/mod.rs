@@ -108,13 +108,17 @@ pub enum QuestionError {
     #[error("{0}")]
     Object(String),
     /// An operation does not fit the object.
-    #[error("this is no history of a {object}: {fault}")]
+    #[error("this is no history of {} {object}: {fault}", article(.object))]
     Operation {
         /// The object.
         object: Object,
         /// The operation, and what was expected.
         fault: Fault,
     },
+}
+
+fn article(object: &Object) -> &'static str {
+    if *object == Object::Etcd { "an" } else { "a" }
 }
 
 /// Answers a question about a log.

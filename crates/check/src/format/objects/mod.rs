@@ -152,7 +152,7 @@ impl Object {
                 return Ok(*object);
             }
         }
-        Err(unknown_object(&functions))
+        Err(unknown_object(log, &functions))
     }
 
     /// All names, for a sentence.
@@ -162,9 +162,13 @@ impl Object {
 }
 
 /// What to say of operations that fit no object: what is known of such tests, or which objects there are.
-fn unknown_object(functions: &BTreeSet<&str>) -> String {
-    let names: Vec<&str> = functions.iter().copied().take(FUNCTIONS_SHOWN_MAX).collect();
-    let asked = names.join(", ");
+fn unknown_object(log: &Log, functions: &BTreeSet<&str>) -> String {
+    let first = |name: &str| log.operations.iter().find(|operation| &*operation.function == name);
+    let names = functions.iter().take(FUNCTIONS_SHOWN_MAX).map(|name| match first(name) {
+        Some(operation) => format!("{name} (line {})", operation.place.line),
+        None => (*name).to_owned(),
+    });
+    let asked = names.collect::<Vec<_>>().join(", ");
     let hint = if functions.contains("drain") {
         "a drain of a queue is many dequeues at once, and it is not known in which order they were: write it as one dequeue each".to_owned()
     } else if functions.contains("transfer") {

@@ -118,7 +118,9 @@ fn parts(object: Object, operation: &Operation) -> Result<Parts<'_>, Fault> {
         let triple = match part.as_list().unwrap_or_default() {
             [function, key, value] => [function, key, value],
             // A read that is only asked for may leave the value out.
-            [function, key] => [function, key, &Datum::Nil],
+            [function, key] if matches!(function.as_name(), Some("r" | "read")) => {
+                [function, key, &Datum::Nil]
+            }
             _ => return Err(misfit(part)),
         };
         parts.push((part, triple));
