@@ -29,14 +29,16 @@ pub enum Stop {
 /// Says how many threads serve connections. The runtime's own name for it.
 const THREADS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
 
-/// A runtime for members, their clients and their peers. It has a thread for two cores: the other is for consensus, applying and the
-/// disk, and threads that take tasks from each other cost more than they bring while all cores are busy anyway.
-pub fn runtime() -> Result<Runtime, Failure> {
+/// A runtime for members of a cluster of that size, their clients and their peers.
+///
+/// Among several it has a thread for two cores: the other is for consensus, applying and the disk, and threads that take tasks from each
+/// other cost more than they bring while all cores are busy anyway. A member alone has less of that, and a thread for each core to read with.
+pub fn runtime(members: usize) -> Result<Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     // The runtime looks at the variable itself, unless it is told a number.
     if std::env::var_os(THREADS_VARIABLE).is_none() {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        builder.worker_threads(cores.div_ceil(2));
+        builder.worker_threads(if members > 1 { cores.div_ceil(2) } else { cores });
     }
     let runtime = builder.enable_all().thread_name("synod-io").build();
     runtime.map_err(|error| Failure::internal(format!("no threads to serve with: {error}")))

@@ -47,7 +47,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
 /// Serves until the process is told to stop.
 fn start(config: ServeConfig) -> Result<Exit, Failure> {
     serving::log(config.log_level);
-    serving::runtime()?.block_on(async {
+    serving::runtime(config.initial_cluster.len())?.block_on(async {
         let name = config.name.clone();
         let members = vec![(name.clone(), serving::start(&config).await?)];
         let ready = async {
