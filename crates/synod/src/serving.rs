@@ -38,10 +38,15 @@ pub fn runtime(members: usize) -> Result<Runtime, Failure> {
     // The runtime looks at the variable itself, unless it is told a number.
     if std::env::var_os(THREADS_VARIABLE).is_none() {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        builder.worker_threads(if members > 1 { cores.div_ceil(2) } else { cores });
+        builder.worker_threads(threads(members, cores));
     }
     let runtime = builder.enable_all().thread_name("synod-io").build();
     runtime.map_err(|error| Failure::internal(format!("no threads to serve with: {error}")))
+}
+
+/// How many threads serve connections.
+fn threads(members: usize, cores: usize) -> usize {
+    if members > 1 { cores.div_ceil(2) } else { cores }
 }
 
 /// Logs to standard error from `level` on; `RUST_LOG` says otherwise.
@@ -227,4 +232,15 @@ pub async fn stop(members: Vec<(String, Running)>) {
         stopping.spawn(running.stop());
     }
     while stopping.join_next().await.is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::threads;
+
+    #[test]
+    fn a_member_alone_reads_with_all_cores_and_others_with_half() {
+        assert_eq!([1, 2, 3, 8].map(|cores| threads(1, cores)), [1, 2, 3, 8]);
+        assert_eq!([1, 2, 3, 8].map(|cores| threads(3, cores)), [1, 1, 2, 4]);
+    }
 }
