@@ -78,7 +78,9 @@ fn measure(row: &str, model: Model, make: impl FnOnce() -> History) {
 fn verdict(judgement: &Judgement) -> String {
     match (judgement.is_kept(), judgement.breach()) {
         (true, _) => "kept".into(),
-        (_, Some(breach)) => format!("broken: {}", breach.anomaly.as_deref().unwrap_or("?")),
+        (_, Some(breach)) => {
+            format!("broken: {}", breach.anomaly.as_ref().map_or("?".into(), ToString::to_string))
+        }
         _ => judgement.to_string(),
     }
 }

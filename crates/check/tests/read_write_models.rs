@@ -156,7 +156,7 @@ fn back_and_forth_separates_causal_consistency_from_memory_and_convergence() {
 fn an_answer_before_its_question_separates_pram_from_causality() {
     let summary = edge(&["w x 1", "r x 1, w y 2", "r y 2, r x 0"], &[Pram], &[WritesFollowReads]);
     let causal = summary.judgements.iter().find(|judgement| judgement.model == Causal).unwrap();
-    assert_eq!(causal.breach().unwrap().anomaly.as_deref(), Some("WriteCOInitRead"));
+    assert_eq!(causal.breach().unwrap().anomaly, Some("WriteCOInitRead".into()));
     let text = causal.to_string();
     assert!(text.contains("returned the first value of 120, 0, though #0 is in its past"), "{text}");
 }
@@ -187,9 +187,9 @@ fn a_circle_of_causes_and_a_value_from_nowhere_are_named() {
         let judgement = summary.judgements.iter().find(|judgement| judgement.model == model);
         judgement.and_then(|judgement| judgement.breach()?.anomaly.clone())
     };
-    assert_eq!(named(&summary, Causal).as_deref(), Some("CyclicCO"));
+    assert_eq!(named(&summary, Causal), Some("CyclicCO".into()));
     let summary = judge(&history(&["w x 1, r x 7"]));
-    assert_eq!(named(&summary, ReadYourWrites).as_deref(), Some("ThinAirRead"));
+    assert_eq!(named(&summary, ReadYourWrites), Some("ThinAirRead".into()));
     assert!(summary.strongest_kept.is_empty());
 }
 

@@ -19,7 +19,7 @@ use crate::format::objects::{Keying, Typed, assumed_initial, keying};
 use crate::format::{Fault, Log, Object};
 use crate::history::History;
 use crate::linearizability::Effort;
-use crate::model::{Finding, Judgement, Model};
+use crate::model::{AnomalyName, Finding, Judgement, Model};
 use crate::specification::Specification;
 
 pub use core::Core;
@@ -92,7 +92,7 @@ pub struct Explained {
 #[derive(Clone, Debug)]
 pub struct Anomalous {
     /// Its name in the literature, with the order that it needs: `G-single-realtime`.
-    pub name: String,
+    pub name: AnomalyName,
     /// What the name means, as a clause.
     pub meaning: &'static str,
     /// The weakest model that it breaks.

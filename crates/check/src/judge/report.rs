@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Anomalous, Answer, Core, Explained};
 use crate::format::objects::{self, Keying, Parts};
 use crate::format::{Datum, Ending, Log, Operation};
-use crate::model::{Breach, Finding, Judgement, Model, Summary};
+use crate::model::{AnomalyName, Breach, Finding, Judgement, Model, Summary};
 
 /// How many operations of a core, of an order or of a witness are listed.
 const LISTED_MAX: usize = 24;
@@ -75,14 +75,11 @@ fn several(text: &mut String, log: &Log, answer: &Answer, findings: &[Explained]
 
 /// The names of all anomalies of transactions, where they are more than was told.
 fn anomalies(text: &mut String, answer: &Answer, columns: usize) {
-    let told =
-        answer.findings.iter().filter_map(|explained| explained.judgement.breach()?.anomaly.as_deref());
-    let told: Vec<&str> = if answer.findings.len() == 1 { told.collect() } else { Vec::new() };
+    let told = answer.findings.iter().filter_map(|explained| explained.judgement.breach()?.anomaly.as_ref());
+    let told: Vec<&AnomalyName> = if answer.findings.len() == 1 { told.collect() } else { Vec::new() };
     let mut others: Vec<&Anomalous> = Vec::new();
     for anomalous in &answer.anomalies {
-        if !told.contains(&anomalous.name.as_str())
-            && !others.iter().any(|other| other.name == anomalous.name)
-        {
+        if !told.contains(&&anomalous.name) && !others.iter().any(|other| other.name == anomalous.name) {
             others.push(anomalous);
         }
     }
@@ -112,13 +109,12 @@ fn finding(text: &mut String, log: &Log, answer: &Answer, explained: &Explained,
             linearizability(text, log, answer, explained, breach, columns);
         }
         Finding::Broken(breach) => {
-            let anomaly = breach.anomaly.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
-            paragraph(
-                text,
-                &format!("Broken: {title}. {}{anomaly}.", capitalized(&breach.sentence)),
-                "",
-                columns,
-            );
+            let sentence = match &breach.anomaly {
+                Some(name) if answer.object.is_transactional() => format!("{name}: {}", breach.sentence),
+                Some(name) => format!("{} ({name})", capitalized(&breach.sentence)),
+                None => capitalized(&breach.sentence),
+            };
+            paragraph(text, &format!("Broken: {title}. {sentence}."), "", columns);
             let operations: Vec<usize> = breach.witness.iter().map(|each| each.id.0 as usize).collect();
             if !operations.is_empty() {
                 text.push('\n');

@@ -32,14 +32,40 @@ pub enum Finding {
 /// Why a history breaks a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breach {
-    /// The anomaly's name in the literature ("WriteCORead", "G-single", "lost update"), where it has one.
-    pub anomaly: Option<String>,
+    /// The anomaly's name in the literature, where it has one.
+    pub anomaly: Option<AnomalyName>,
     /// What is wrong, in one sentence.
     pub sentence: String,
     /// The operations (or transactions) that are impossible together, each described once.
     pub witness: Vec<OperationSummary>,
     /// The argument, step by step; each step is justified by operations of the witness.
     pub steps: Vec<Step>,
+}
+
+/// What the literature calls an anomaly: `WriteCORead`, `G-single-realtime`, `G-nonadjacent (long fork)`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AnomalyName {
+    /// The class: "G-nonadjacent".
+    pub class: String,
+    /// The name that such a case of it has besides: "long fork".
+    pub special: Option<&'static str>,
+}
+
+/// A class without special cases.
+impl From<&str> for AnomalyName {
+    fn from(class: &str) -> Self {
+        Self { class: class.to_owned(), special: None }
+    }
+}
+
+impl fmt::Display for AnomalyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.class)?;
+        match self.special {
+            Some(special) => write!(f, " ({special})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A step of an argument.
@@ -133,8 +159,9 @@ impl fmt::Display for Judgement {
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.sentence)?;
-        if let Some(anomaly) = &self.anomaly {
-            write!(f, " ({anomaly})")?;
+        if let Some(AnomalyName { class, special }) = &self.anomaly {
+            let special = special.map_or_else(String::new, |special| format!(", {special}"));
+            write!(f, " ({class}{special})")?;
         }
         f.write_str(".")?;
         for operation in &self.witness {

@@ -36,7 +36,7 @@ mod summary;
 
 use std::time::Duration;
 
-pub use judgement::{Breach, Finding, Judgement, Step};
+pub use judgement::{AnomalyName, Breach, Finding, Judgement, Step};
 pub use names::UnknownModel;
 pub use summary::Summary;
 pub(crate) use summary::implied;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::graph::Graph;
 use super::sources::NONE;
 use crate::history::OperationId;
-use crate::model::{Breach, Step};
+use crate::model::{AnomalyName, Breach, Step};
 
 /// How many steps an argument shows.
 const STEPS_MAX: usize = 40;
@@ -155,7 +155,7 @@ impl<'g, 't, 'h> Grounds<'g, 't, 'h> {
         }
         witness.extend(paths.iter().flat_map(|&(from, to)| [from, to]));
         Breach {
-            anomaly: anomaly.into().map(str::to_owned),
+            anomaly: anomaly.into().map(AnomalyName::from),
             sentence,
             witness: witness.into_iter().map(|operation| self.graph.trace.summary(operation)).collect(),
             steps,

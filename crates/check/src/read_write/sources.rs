@@ -78,7 +78,7 @@ impl Sources {
             operations: vec![trace.id(read)],
         };
         Some(Breach {
-            anomaly: Some("ThinAirRead".to_owned()),
+            anomaly: Some("ThinAirRead".into()),
             sentence,
             witness: vec![trace.summary(read)],
             steps: vec![step],

@@ -146,8 +146,12 @@ impl Analysis<'_> {
         let justify = |dependency: Dependency, key, from: TransactionId, to: TransactionId| {
             words::justification(history, dependency, key, from, to)
         };
-        self.broken.push(class.2);
-        self.witnesses.push(words::cycle(history, class, cycle, &justify));
+        let (anomaly, order, breaks) = class;
+        // An order that only a stronger model demands shows no case that a weaker one forbids by its name.
+        let is_case = breaks == cycles::classify(history, cycle).2 || cycles::is_certain(history, cycle);
+        let anomaly = if is_case { anomaly } else { anomaly.class() };
+        self.broken.push(breaks);
+        self.witnesses.push(words::cycle(history, (anomaly, order, breaks), cycle, &justify));
     }
 
     /// Looks for a circle that breaks a model.

@@ -1,9 +1,21 @@
 //! Anomalies by their names in the literature, and witnesses: the transactions that show one, each step justified.
+//!
+//! A cycle of dependencies has a *class* by how many anti-dependencies are in it, and where: G0, G1c, G-single, G-nonadjacent,
+//! G2-item. Some cycles of a class are well known under a name of their own: a long fork is a G-nonadjacent. Both are said,
+//! the name only where its definition fits to the letter:
+//!
+//! - *fractured read* (Bailis and others, 2014, RAMP): of two versions that one transaction wrote a reader saw one, and of the other key
+//!   an older version;
+//! - *lost update* (Berenson and others, 1995, P4): a transaction read a key and wrote it, and another wrote it in between;
+//! - *long fork* (Sovran and others, 2011): two writers, two transactions that only read two keys, and each of the readers saw what
+//!   the other one missed;
+//! - *write skew* (Berenson and others, 1995, A5B): two transactions, each of which wrote a key that the other one had read, and not
+//!   the same one.
 
 use std::fmt;
 
 use super::operation::TransactionId;
-use crate::model::Model;
+use crate::model::{AnomalyName, Model};
 
 /// What went wrong, by the name that the literature has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,17 +40,17 @@ pub enum Anomaly {
     G1c,
     /// A transaction disagrees with itself: with what it wrote, or with what it read before (Cerone: INT).
     Internal,
-    /// A transaction saw a part of what another wrote (Bailis: fractured read).
+    /// A G-single in which a transaction saw a part of what another wrote (Bailis: fractured read).
     FracturedRead,
-    /// A cycle with exactly one anti-dependency that is no lost update (Adya: G-single, read skew).
+    /// Any other cycle with exactly one anti-dependency (Adya: G-single, read skew).
     GSingle,
-    /// Two transactions read one version of a key and both replaced it.
+    /// A G-single of two transactions that wrote one key, one of which had read it before the other wrote (Berenson: P4).
     LostUpdate,
-    /// A cycle with several anti-dependencies, no two of them in a row.
+    /// Any other cycle with several anti-dependencies, no two of them in a row.
     GNonadjacent,
-    /// Two observers disagree in which of two independent writes came first.
+    /// A G-nonadjacent in which two that only read disagree in which of two writes came first (Sovran: long fork).
     LongFork,
-    /// Two transactions each read what the other overwrote.
+    /// A G2-item of two transactions that each wrote a key which the other one had read (Berenson: A5B).
     WriteSkew,
     /// Any other cycle with two anti-dependencies in a row (Adya: G2-item).
     G2Item,
@@ -69,7 +81,22 @@ impl Anomaly {
         Self::NoVersionOrder,
     ];
 
-    /// The name in the literature.
+    /// What it is a case of, if it is one: the class of its cycle.
+    pub fn class(self) -> Self {
+        match self {
+            Self::FracturedRead | Self::LostUpdate => Self::GSingle,
+            Self::LongFork => Self::GNonadjacent,
+            Self::WriteSkew => Self::G2Item,
+            other => other,
+        }
+    }
+
+    /// The name of its own that a case of a class has.
+    pub fn special(self) -> Option<&'static str> {
+        (self.class() != self).then(|| self.name())
+    }
+
+    /// The most special name in the literature.
     pub fn name(self) -> &'static str {
         match self {
             Self::GarbageRead => "garbage read",
@@ -111,15 +138,14 @@ impl Anomaly {
             Self::FracturedRead => "a transaction saw a part of what another wrote, but not all",
             Self::GSingle => "a transaction missed an update that came before something that it saw",
             Self::LostUpdate => {
-                "two transactions replaced the same version of a key, so one update was lost, a case of G-single"
+                "a transaction replaced a key as it had read it, though another one had replaced it, too: one update \
+                 was lost"
             }
             Self::GNonadjacent => {
                 "several transactions missed updates in a circle in which snapshots exclude one another"
             }
-            Self::LongFork => {
-                "two readers saw two independent writes in opposite orders, a case of G-nonadjacent"
-            }
-            Self::WriteSkew => "two transactions each missed what the other wrote, a case of G2-item",
+            Self::LongFork => "two readers saw two independent writes in opposite orders",
+            Self::WriteSkew => "two transactions each missed what the other wrote",
             Self::G2Item => "transactions missed one another's updates in a circle",
             Self::NoVersionOrder => "every possible order of the versions ends in a circle",
         }
@@ -198,14 +224,17 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// The name of the anomaly with the order that it needs, as in `G-single-realtime`.
-    pub fn name(&self) -> String {
+    /// The class of the anomaly with the order that it needs, as in `G-single-realtime`, and the special name of the case.
+    pub fn name(&self) -> AnomalyName {
         let suffix = match self.order {
             Order::Data => "",
             Order::Process => "-process",
             Order::RealTime => "-realtime",
         };
-        format!("{}{suffix}", self.anomaly.name())
+        AnomalyName {
+            class: format!("{}{suffix}", self.anomaly.class().name()),
+            special: self.anomaly.special(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::anomaly::{Anomaly, Dependency, Order};
 use super::facts::NONE;
 use super::graph::{Edge, Graph, Kinds, Label, Points, View};
 use super::history::{History, Stored};
+use super::operation::Kind;
 use crate::model::Model;
 
 /// Edges that may be visited in search of short cycles.
@@ -183,7 +184,7 @@ pub(super) fn classify(history: &History, cycle: &Cycle) -> Class {
     let (anomaly, breaks) = match anti {
         0 => (acyclic_information(history, cycle), Model::ReadCommitted),
         1 => single(cycle),
-        _ => several(cycle),
+        _ => several(history, cycle),
     };
     // With the order of sessions, the weakest model that forbids it is the weakest that speaks of sessions.
     let breaks = match (order, breaks) {
@@ -244,7 +245,7 @@ fn single(cycle: &Cycle) -> (Anomaly, Model) {
     }
 }
 
-fn several(cycle: &Cycle) -> (Anomaly, Model) {
+fn several(history: &History, cycle: &Cycle) -> (Anomaly, Model) {
     let anti = |index: usize| cycle[index % cycle.len()].1 == Dependency::ReadWrite;
     let in_a_row = (0..cycle.len()).any(|index| anti(index) && anti(index + 1));
     if cycle.len() == 2 && in_a_row && cycle[0].2 == cycle[1].2 {
@@ -255,8 +256,58 @@ fn several(cycle: &Cycle) -> (Anomaly, Model) {
         let anomaly = if cycle.len() == 2 { Anomaly::WriteSkew } else { Anomaly::G2Item };
         return (anomaly, Model::Serializable);
     }
-    let information = |index: usize| cycle[index % cycle.len()].1 == Dependency::WriteRead;
-    let alternates = (0..cycle.len()).all(|index| anti(index) || information(index));
-    let anomaly = if cycle.len() == 4 && alternates { Anomaly::LongFork } else { Anomaly::GNonadjacent };
+    let anomaly = if is_long_fork(history, cycle) { Anomaly::LongFork } else { Anomaly::GNonadjacent };
     (anomaly, Model::SnapshotIsolation)
+}
+
+/// Whether what was read tells all orders of versions on a cycle, so that none had to be inferred.
+pub(super) fn is_certain(history: &History, cycle: &Cycle) -> bool {
+    let of_key = |transaction: u32, key: u32| {
+        let stored = history.stored(transaction as usize).iter();
+        stored.copied().filter(move |operation| operation.key() == key)
+    };
+    // What a transaction read before it wrote.
+    let seen = |transaction, key| {
+        let first = of_key(transaction, key).next();
+        first.filter(|operation| matches!(operation, Stored::Value { .. } | Stored::Nil { .. }))
+    };
+    let wrote = |transaction, key| {
+        let mut writes = of_key(transaction, key).filter_map(|operation| match operation {
+            Stored::Write { key, value } => Some(Stored::Value { key, value }),
+            _ => None,
+        });
+        writes.next_back()
+    };
+    let is_told = |index: usize| {
+        let (from, dependency, key) = cycle[index];
+        let (to, ..) = cycle[(index + 1) % cycle.len()];
+        match (dependency, seen(from, key)) {
+            (Dependency::WriteWrite, _) => seen(to, key) == wrote(from, key),
+            (Dependency::ReadWrite, version) => {
+                matches!(version, Some(Stored::Nil { .. })) || seen(to, key) == version
+            }
+            _ => true,
+        }
+    };
+    history.kind() != Some(Kind::Register) || (0..cycle.len()).all(is_told)
+}
+
+/// Whether two transactions that only read saw two writes of two others, of different keys, in opposite orders.
+fn is_long_fork(history: &History, cycle: &Cycle) -> bool {
+    let [one, two, three, four] = cycle.as_slice() else { return false };
+    let is_fork = |[from_writer, from_reader, other_writer, other_reader]: [&(u32, Dependency, u32); 4]| {
+        let is = |steps: [&(u32, Dependency, u32); 2], kind| steps.iter().all(|(_, found, _)| *found == kind);
+        let only_reads = |reader: &(u32, Dependency, u32)| {
+            let mut stored = history.stored(reader.0 as usize).iter();
+            !stored.any(|operation| matches!(operation, Stored::Write { .. }))
+        };
+        is([from_writer, other_writer], Dependency::WriteRead)
+            && is([from_reader, other_reader], Dependency::ReadWrite)
+            // What the one saw is what the other missed.
+            && (from_writer.2, other_writer.2) == (other_reader.2, from_reader.2)
+            && from_writer.2 != other_writer.2
+            && only_reads(from_reader)
+            && only_reads(other_reader)
+    };
+    is_fork([one, two, three, four]) || is_fork([two, three, four, one])
 }

@@ -26,7 +26,7 @@
 //!
 //! # What it guarantees
 //! *Kept* and *broken* are exact for these definitions: brute force over all orders says the same on small histories
-//! (`crates/check/tests/transactions.rs`). A limit that is met is *unknown*, with the reason.
+//! (`crates/check/tests/transactions/`). A limit that is met is *unknown*, with the reason.
 //!
 //! # What it assumes
 //! No two writes write the same value to one key; otherwise the answer is unknown. Times are those of one clock. What a

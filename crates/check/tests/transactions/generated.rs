@@ -66,7 +66,8 @@ fn planted_anomalies_are_found_under_their_names() {
                     let Some(history) = history else { continue };
                     planted += 1;
                     let report = check_all(&history, Effort::default());
-                    let names: Vec<String> = report.witnesses.iter().map(|found| found.name()).collect();
+                    let names: Vec<String> =
+                        report.witnesses.iter().map(|found| found.name().to_string()).collect();
                     let found = report
                         .witnesses
                         .iter()

@@ -36,7 +36,8 @@ pub fn document(file: &str, log: &Log, answer: &Answer, took: Duration) -> Value
 fn anomaly(anomalous: &Anomalous) -> Value {
     let transactions = anomalous.operations.iter().map(|index| format!("T{index}"));
     json!({
-        "name": anomalous.name,
+        "name": anomalous.name.class,
+        "special_name": anomalous.name.special,
         "meaning": anomalous.meaning,
         "breaks": anomalous.breaks.to_string(),
         "transactions": transactions.collect::<Vec<_>>(),
@@ -70,7 +71,8 @@ fn finding(log: &Log, answer: &Answer, explained: &Explained) -> Value {
             json!({
                 "model": model,
                 "verdict": "broken",
-                "anomaly": breach.anomaly,
+                "anomaly": breach.anomaly.as_ref().map(|name| &name.class),
+                "special_name": breach.anomaly.as_ref().and_then(|name| name.special),
                 "sentence": breach.sentence,
                 "witness": witness.collect::<Vec<_>>(),
                 "steps": steps.collect::<Vec<_>>(),
