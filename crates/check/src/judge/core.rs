@@ -8,7 +8,8 @@
 //!
 //! Where an answer tells its operation's place, as the revisions of an etcd do, one without an answer could be anywhere, and all orders of such
 //! ones would have to be looked through. There an operation that is weakened keeps its answer and loses the time of it: it
-//! [returns last of all](Weakening::Late). That says less than before too, and what is left is whose being over mattered.
+//! [returns last of all](Weakening::Late). That says less than before too, and what is left is whose being over mattered. (What only
+//! reads is gone there, too.)
 //!
 //! Which operations can be weakened together is searched by halving, as in delta debugging (Zeller and Hildebrandt, 2002): large
 //! pieces first, the oldest first. The result cannot be weakened by any single one of its operations, unless a limit
@@ -17,6 +18,8 @@
 //! A read that is stale by a few operations is impossible after a hundred thousand others, and most of them do not matter.
 //! How the ones that do are found depends on the object:
 //!
+//! - Where an object knows which answers contradict each other, as an etcd does by its revisions ([`Specification::contradiction`]),
+//!   these are the core.
 //! - Where values tell the writes apart, the zones of two values are in each other's way, and their ends are the core.
 //! - Where there are few states, the history is cut near its end ([`Tail`]), and what was over by then is taken together by
 //!   *kind*: what was asked and what was answered. A value that was written a thousand times can be read late unless all
@@ -30,9 +33,9 @@
 
 use std::collections::HashMap;
 
-use crate::history::{Event, History};
+use crate::history::{Event, History, Operation};
 use crate::linearizability::{Effort, Tail, check_with, conflict, is_refuted};
-use crate::specification::{Effect, Specification};
+use crate::specification::{Contradiction, Effect, Specification};
 
 /// Operations that are impossible whatever the others did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +51,7 @@ pub struct Core {
     /// Whether the others are known to have been answered some time: see the essay of this module.
     pub others_are_answered: bool,
     /// Whether everything was tried: no operation can be left out, nor the answers of all those that are alike. (Two smaller
-    /// changes that only help together are not looked for.)
+    /// changes that only help together are not looked for.) Of a contradiction: its reason needs each operation.
     pub is_minimal: bool,
 }
 
@@ -100,6 +103,7 @@ impl Search<'_> {
         S: Specification<Input: Sync, Output: Sync> + Sync,
     {
         let found = match self.weakening {
+            Weakening::Late => by_contradiction(&spec_of(history), history, last),
             Weakening::Unanswered if !self.takes_hints => {
                 let spec = spec_of(history);
                 self.by_zones(&spec, history, last).or_else(|| self.by_kinds(&spec, history, last))
@@ -177,13 +181,20 @@ impl Search<'_> {
         };
         let all: Vec<Vec<usize>> = history.events().iter().filter_map(returned).collect();
         let mut is_weak = vec![false; history.len()];
+        let whole = spec_of(history);
+        let weaker = |is_weak: &[bool]| {
+            let weaker = weakened(&whole, history, is_weak, self.weakening);
+            // What is answered late is answered all the same, so all answers are hints.
+            let spec = if self.weakening == Weakening::Late { spec_of(history) } else { spec_of(&weaker) };
+            (spec, weaker)
+        };
         let mut refute = |is_weak: &[bool]| {
-            let weaker = weakened(history, is_weak, self.weakening);
-            Some(is_refuted(&spec_of(&weaker), &weaker, self.trial))
+            let (spec, weaker) = weaker(is_weak);
+            Some(is_refuted(&spec, &weaker, self.trial))
         };
         let mut judge = |is_weak: &[bool]| {
-            let weaker = weakened(history, is_weak, self.weakening);
-            let verdict = check_with(&spec_of(&weaker), &weaker, self.trial);
+            let (spec, weaker) = weaker(is_weak);
+            let verdict = check_with(&spec, &weaker, self.trial);
             (!verdict.is_unknown()).then_some(verdict.is_violation())
         };
         let has_time = || (self.has_time)(history.len());
@@ -208,6 +219,17 @@ impl Search<'_> {
         let others_are_answered = self.weakening == Weakening::Late;
         Core { before: before.len(), others, others_are_answered, ..core }
     }
+}
+
+/// Answers that contradict each other.
+fn by_contradiction<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
+    last: usize,
+) -> Option<Core> {
+    let Contradiction { operations, needs_answers } = spec.contradiction(history, last)?;
+    let units = operations.into_iter().filter(|&index| index != last).map(|index| vec![index]).collect();
+    Some(Core { others_are_answered: needs_answers, ..named(history, last, units, true) })
 }
 
 /// The core that is left of the units. Where a kind is left, the last of all operations that are of this kind stands for them.
@@ -319,15 +341,23 @@ pub(super) enum Weakening {
     Late,
 }
 
-/// The same history, in which some operations are weakened.
-fn weakened<I: Clone, O: Clone>(
-    history: &History<I, O>,
+/// The same history, in which some operations are weakened. What only reads can be done without, late or not.
+fn weakened<S: Specification>(
+    spec: &S,
+    history: &History<S::Input, S::Output>,
     is_weak: &[bool],
     weakening: Weakening,
-) -> History<I, O> {
+) -> History<S::Input, S::Output> {
     if weakening == Weakening::Unanswered {
         return history.without_answers(is_weak);
     }
+    let only_reads = |operation: &Operation<S::Input, S::Output>| {
+        spec.effect(&operation.input, operation.output()) == Effect::ReadOnly
+            && spec.effect(&operation.input, None) == Effect::ReadOnly
+    };
+    let operations = history.operations().iter().zip(is_weak);
+    let is_gone: Vec<bool> = operations.map(|(each, &is_weak)| is_weak && only_reads(each)).collect();
+    let history = &history.without_answers(&is_gone);
     // Each is a client of its own: it may have gone on meanwhile.
     let is_late = |event: &Event| matches!(*event, Event::Returned(index) if is_weak[index]);
     let (late, mut events): (Vec<Event>, Vec<Event>) = history.events().iter().copied().partition(is_late);

@@ -25,6 +25,8 @@ mod texts;
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use crate::history::History;
+
 pub use counter::{Counter, CounterInput, CounterOutput};
 pub use entry::{Entry, EntryInput, EntryOutput};
 pub use key_value::KeyValue;
@@ -55,6 +57,15 @@ pub enum Access<T> {
     Read(T),
     /// Is legal everywhere, and leads to this state.
     Write(T),
+}
+
+/// Operations that are impossible together, for a reason that needs no search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The operations; the reason needs each of them.
+    pub operations: Vec<usize>,
+    /// Whether it is one because the others were answered as they were; else, whatever the others did.
+    pub needs_answers: bool,
 }
 
 /// A sequential specification.
@@ -114,6 +125,17 @@ pub trait Specification {
         false
     }
 
+    /// Of a history that is impossible, and ends with the return of the operation `last`: a few operations, that one among
+    /// them, that are impossible already, where the object knows them without a search. Always a correct answer: nothing.
+    fn contradiction(
+        &self,
+        history: &History<Self::Input, Self::Output>,
+        last: usize,
+    ) -> Option<Contradiction> {
+        let _ = (history, last);
+        None
+    }
+
     /// Why `output` is not the right answer in `state`, as a clause ("it would have read 3").
     fn objection(&self, state: &Self::State, input: &Self::Input, output: &Self::Output) -> String {
         let _ = (state, input, output);
@@ -166,6 +188,10 @@ impl<S: Specification> Specification for &S {
 
     fn is_past(&self, state: &S::State, input: &S::Input, output: &S::Output) -> bool {
         (**self).is_past(state, input, output)
+    }
+
+    fn contradiction(&self, history: &History<S::Input, S::Output>, last: usize) -> Option<Contradiction> {
+        (**self).contradiction(history, last)
     }
 
     fn objection(&self, state: &S::State, input: &S::Input, output: &S::Output) -> String {

@@ -11,6 +11,7 @@
 //! which the evidence was taken. When answers contradict each other there is none, and none will be found. (As in etcd, a
 //! transaction must not change a key twice: what its reads answer would not be what it leaves.)
 
+mod contradiction;
 mod evidence;
 mod request;
 mod store;
@@ -22,7 +23,7 @@ pub(crate) use request::Text;
 pub use request::{Answer, Blob, Compare, LeaseId, Operand, Pair, Relation, Reply, Request, Span, SpanEnd};
 pub use store::Store;
 
-use super::{Effect, Specification};
+use super::{Contradiction, Effect, Specification};
 use crate::history::{History, OperationId};
 use std::fmt::Write as _;
 
@@ -94,6 +95,10 @@ impl Specification for KeyValue {
     fn is_past(&self, state: &Store, input: &Request, output: &Answer) -> bool {
         let least = state.revision + u64::from(evidence::certainly_changed(input, &output.reply));
         output.revision < least
+    }
+
+    fn contradiction(&self, history: &KeyValueHistory, last: usize) -> Option<Contradiction> {
+        self.reason(history, last)
     }
 
     fn objection(&self, state: &Store, input: &Request, output: &Answer) -> String {
