@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::PathBuf;
 
 use synod_check::format::{self, Log};
-use synod_check::judge::{Answer, Models, Question, judge, report};
+use synod_check::judge::{Answer, Models, Question, describe, judge, report};
 use synod_check::linearizability::Effort;
 use synod_check::model::{Model, Summary};
 
@@ -95,6 +95,22 @@ fn reports_stay_within_eighty_columns_but_for_words_that_do_not() {
             }
         }
     }
+}
+
+#[test]
+fn every_operation_that_is_told_has_words() {
+    for (name, ..) in EXAMPLES {
+        let (log, answer) = judged(name, Models::Usual);
+        let text = report(&log, &answer, 80);
+        assert!(!text.contains("``"), "{name}:\n{text}");
+        for operation in &log.operations {
+            assert!(!describe(operation, answer.keying).is_empty(), "{name}: {operation:?}");
+        }
+    }
+    let (log, answer) = judged("set-lost.jsonl", Models::Usual);
+    assert!(report(&log, &answer, 80).contains("elements → []  <- cannot be placed"));
+    let (log, answer) = judged("mutex-both.jsonl", Models::Usual);
+    assert!(report(&log, &answer, 80).contains("Where the state was held, the lock was held."));
 }
 
 #[test]

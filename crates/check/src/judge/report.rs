@@ -361,8 +361,12 @@ fn transaction(text: &mut String, operation: &Operation) -> bool {
         _ => &operation.argument,
     };
     let Some(parts) = asked_or_answered.as_list() else { return false };
-    if &*operation.function != "txn" && !parts.iter().all(objects::is_part) {
+    let is_one = &*operation.function == "txn" || !parts.is_empty() && parts.iter().all(objects::is_part);
+    if !is_one {
         return false;
+    }
+    if parts.is_empty() {
+        text.push_str("nothing");
     }
     for (place, part) in parts.iter().enumerate() {
         let before = if place == 0 { "" } else { ", " };

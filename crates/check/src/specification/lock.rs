@@ -6,8 +6,12 @@
 //! holds, and fencing in the uses. An expiry is a release by the holder, recorded by whoever saw it, or left open.
 
 use std::convert::Infallible;
+use std::fmt;
 
 use super::{Effect, Specification};
+
+/// The owner in a lock that does not ask who holds it.
+pub const ANYBODY: u64 = u64::MAX;
 
 /// A lock that begins free.
 #[derive(Clone, Copy, Debug, Default)]
@@ -113,8 +117,8 @@ impl Specification for Lock {
                 format!("its token would have been larger than {}", state.token_max)
             }
             (LockInput::Acquire { .. }, None, _) => "it would have been given the lock".to_owned(),
-            (LockInput::Acquire { .. }, Some(holder), _) => format!("the lock was held by {holder}"),
-            (LockInput::Release { .. }, Some(holder), _) => format!("the holder was {holder}"),
+            (LockInput::Acquire { .. }, Some(holder), _) => format!("the lock was {}", Held(holder)),
+            (LockInput::Release { .. }, Some(holder), _) => format!("it was {}", Held(holder)),
             (LockInput::Release { .. }, None, _) => "nobody held the lock".to_owned(),
             (LockInput::Use { .. }, ..) => format!("the largest token that was used was {}", state.used_max),
         }
@@ -122,6 +126,8 @@ impl Specification for Lock {
 
     fn describe_operation(&self, input: &LockInput, output: Option<&LockOutput>) -> String {
         let asked = match input {
+            LockInput::Acquire { owner: ANYBODY } => "acquire".to_owned(),
+            LockInput::Release { owner: ANYBODY } => "release".to_owned(),
             LockInput::Acquire { owner } => format!("acquire by {owner}"),
             LockInput::Release { owner } => format!("release by {owner}"),
             LockInput::Use { token } => format!("use with token {token}"),
@@ -138,7 +144,22 @@ impl Specification for Lock {
     }
 
     fn describe_state(&self, state: &LockState) -> String {
-        let holder = state.holder.map_or_else(|| "free".to_owned(), |holder| format!("held by {holder}"));
+        let holder = state.holder.map_or_else(|| "free".to_owned(), |holder| Held(holder).to_string());
+        if (state.token_max, state.used_max) == (0, 0) {
+            return holder;
+        }
         format!("{holder}, tokens given up to {} and used up to {}", state.token_max, state.used_max)
+    }
+}
+
+/// By whom a lock is held.
+struct Held(u64);
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ANYBODY => f.write_str("held"),
+            holder => write!(f, "held by {holder}"),
+        }
     }
 }

@@ -31,7 +31,7 @@ pub use counter::{Counter, CounterInput, CounterOutput};
 pub use entry::{Entry, EntryInput, EntryOutput};
 pub use key_value::KeyValue;
 pub use keyed::{At, Keyed};
-pub use lock::{Lock, LockInput, LockOutput, LockState};
+pub use lock::{ANYBODY, Lock, LockInput, LockOutput, LockState};
 pub use multi_register::{MultiRegister, RegisterPart};
 pub use queue::{Queue, QueueInput, QueueOutput};
 pub use register::{CasInput, CasOutput, CasRegister, Register, RegisterInput, RegisterOutput};

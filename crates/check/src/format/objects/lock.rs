@@ -10,7 +10,7 @@ use super::super::error::Fault;
 use super::super::log::Operation;
 use super::keys::{Keying, Parts};
 use super::{Object, has_failed, misfit};
-use crate::specification::{LockInput, LockOutput};
+use crate::specification::{ANYBODY, LockInput, LockOutput};
 
 /// An operation of a lock.
 ///
@@ -24,7 +24,7 @@ pub fn lock(
 ) -> Result<Option<(LockInput, Option<LockOutput>)>, Fault> {
     let Parts { argument, answer, .. } = keying.split(operation)?;
     let owner = match argument.as_integer().and_then(|owner| u64::try_from(owner).ok()) {
-        _ if object == Object::Mutex => 0,
+        _ if object == Object::Mutex => ANYBODY,
         Some(owner) => owner,
         None => operation.client.0,
     };
