@@ -39,11 +39,9 @@ fn broken_at(whole: &[u8], place: usize) -> Vec<u8> {
     }
 }
 
-/// A refusal says where, and what was expected or what to do; the place is left out only where it is the whole.
+/// A refusal says where, and what was expected or what to do.
 fn is_helpful(refusal: &str) -> bool {
-    let of_the_whole = refusal.contains("there is no operation in it");
-    of_the_whole
-        || refusal.contains("line ") && (refusal.contains("expected") || refusal.contains("say with --spec"))
+    refusal.contains("line ") && (refusal.contains("expected") || refusal.contains("say with --spec"))
 }
 
 fn judged(log: &Log) -> Option<String> {

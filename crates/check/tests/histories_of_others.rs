@@ -196,3 +196,156 @@ fn registers_of_transactions_may_begin_with_zero() {
         Worst::Kept
     );
 }
+
+/// Nobody in particular: no order in time, and no session, is claimed of transactions without either.
+#[test]
+fn transactions_may_be_all_that_an_example_says() {
+    let maps = "{:type :ok, :value [[:append :x 1] [:r :y nil]]} {:type :ok, :value [[:r :x [1]]]}
+                {:type :ok, :value [[:r :x nil]]}";
+    let bare = "[[:append :x 1] [:r :y nil]]\n[[:r :x [1]]]\n[[:r :x nil]]\n";
+    let json = r#"[[["append","x",1],["r","y",[]]],[["r","x",[1]]],[["r","x",null]]]"#;
+    for text in [
+        maps,
+        &format!("[{maps}]"),
+        bare,
+        &format!("[{bare}]"),
+        &format!("(\n{bare})"),
+        json,
+        &json[1..json.len() - 1].replace("],[[", "]\n[["),
+    ] {
+        let log = log(text);
+        assert_eq!((log.operations.len(), Object::guess(&log)), (3, Ok(Object::ListAppend)), "{text}");
+        assert_eq!(log.client_name(log.operations[1].client), "?");
+        assert_eq!(asked(&log, Models::Usual).worst(), Worst::Kept, "{text}");
+    }
+    assert_eq!(worst(&bare.replace("[[:r :x nil]]", "[[:r :x nil] [:r :y nil] [:r :x [1]]]")), Worst::Broken);
+    let registers = "[[:w :x 1] [:w :y 1]]\n[[:r :x 1] [:r :y nil]]\n";
+    assert_eq!(Object::guess(&log(registers)), Ok(Object::ReadWrite));
+    let answer = asked(&log(registers), Models::Usual);
+    assert_eq!(answer.anomalies[0].name.to_string(), "G-single (fractured read)");
+    // With processes there are sessions.
+    let sessions = maps.replace("{:type", "{:process 7 :type");
+    assert_eq!(worst(&sessions), Worst::Broken);
+}
+
+#[test]
+fn maps_may_have_texts_for_keys() {
+    let text = EDN
+        .replace(":process ", "\"process\" ")
+        .replace(":type ", "\"type\" ")
+        .replace(":value", "\"value\"");
+    let text = text.replace(":f ", "\"f\" ").replace(":invoke", "\"invoke\"").replace(":ok", "\"ok\"");
+    let log = log(&text);
+    assert_eq!((log.format, log.operations.len()), (Format::Edn, 3));
+    assert_eq!(asked(&log, Models::Usual).worst(), Worst::Kept);
+}
+
+/// The same five operations, as they are found in the wild.
+#[test]
+fn a_history_is_read_however_its_lines_end_and_whatever_tags_it_has() {
+    let plain = "{:index 0, :time 12, :type :invoke, :process 0, :f :write, :value [7 3]}
+{:index 1, :time 15, :type :ok, :process 0, :f :write, :value [7 3]}
+{:index 2, :time 16, :type :info, :process :nemesis, :f :start-partition, :value [:isolated {\"n1\" #{\"n2\"}}]}
+{:index 3, :time 17, :type :invoke, :process 1, :f :cas, :value [7 [3 4]]}
+{:index 4, :time 18, :type :info, :process 1, :f :cas, :value [7 [3 4]], :error [:indeterminate \"no answer\"]}
+{:index 5, :time 19, :type :info, :process :nemesis, :f :bump-clock, :value {\"n1\" 12.5}, :clock-offsets {\"n1\" 0.5}}
+{:index 6, :time 20, :type :invoke, :process 2, :f :read, :value [7 nil]}
+{:index 7, :time 21, :type :fail, :process 2, :f :read, :value [7 nil], :error :no-leader}
+{:index 8, :time 22, :type :invoke, :process 2, :f :read, :value [7 nil]}
+{:index 9, :time 23, :type :ok, :process 2, :f :read, :value [7 4]}
+{:index 10, :time 24, :type :invoke, :process 2, :f :read, :value [8 nil]}
+{:index 11, :time 25, :type :ok, :process 2, :f :read, :value [8 nil]}";
+    let tagged = plain.replace("{:index", "#jepsen.history.Op{:index");
+    let tuples =
+        plain.replace("[7 ", "#jepsen.independent.Tuple [7 ").replace("[8 ", "#clojure.lang.MapEntry[8 ");
+    for text in [
+        plain.to_owned(),
+        format!("{plain}\n\n"),
+        format!("[{plain}]\n"),
+        format!("[{tagged}]"),
+        tuples,
+        format!("\u{feff}{}", plain.replace('\n', "\r\n")),
+        plain.replace(", ", ",\t").replace(" :", "\t:"),
+    ] {
+        for (text, expected) in [(text.clone(), Worst::Kept), (text.replace("4]}", "5]}"), Worst::Broken)] {
+            let log = log(&text);
+            assert_eq!((log.format, log.operations.len(), log.faults.len()), (Format::Edn, 5, 2), "{text}");
+            let answer = asked(&log, Models::Usual);
+            assert_eq!((answer.object, answer.worst()), (Object::CasRegister, expected), "{text}");
+        }
+    }
+}
+
+#[test]
+fn operations_are_found_in_a_log_whatever_stands_before_them() {
+    let operations = [
+        "0 :invoke :write 3",
+        "0 :ok :write 3",
+        "3 :invoke :cas [3 1]",
+        "3 :info :cas [3 1] :timed-out",
+        ":nemesis :info :start-partition [:isolated {\"n1\" #{\"n2\"}}]",
+        "4 :invoke :read nil",
+        "4 :ok :read 1",
+        ":nemesis :info :stop-partition :network-healed",
+        "5 :invoke :read nil",
+        "5 :fail :read [:unavailable \"no leader\"]",
+    ];
+    for before in [
+        "INFO  jepsen.util - ",
+        "INFO [2016-05-01 11:12:13,044] jepsen worker 3 - jepsen.util ",
+        "2023-01-05 10:11:12,345{GMT}\tINFO\t[jepsen worker 0] jepsen.util: ",
+        "[2014-04-19T02:11:49.132Z] [INFO] [jepsen worker 0] jepsen.util - ",
+    ] {
+        for (blank, end) in [(" ", "\n"), ("\t", "\r\n")] {
+            let lines = operations.map(|line| format!("{before}{}{end}", line.replacen(' ', blank, 3)));
+            let other =
+                format!("WARN  jepsen.core - Process 8 crashed{end}\tat java.net.Socket.read(Native){end}");
+            let text = format!("{other}{}{other}{}", lines[..3].concat(), lines[3..].concat());
+            let log = log(&text);
+            assert_eq!(
+                (log.format, log.operations.len(), log.faults.len()),
+                (Format::JepsenLog, 4, 1),
+                "{text}"
+            );
+            assert_eq!(asked(&log, Models::Usual).worst(), Worst::Kept, "{text}");
+            assert_eq!(
+                worst(&text.replace(":ok :read 1", ":ok :read 7").replace(":ok\t:read\t1", ":ok\t:read\t7")),
+                Worst::Broken
+            );
+        }
+    }
+}
+
+/// The keys and texts of Porcupine's logs.
+#[test]
+fn texts_keep_their_quotes_and_blanks() {
+    let text = |read: &str| {
+        format!(
+            r#"{{:process 0, :type :invoke, :f :get, :key "0", :value nil}}
+{{:process 0, :type :ok, :f :get, :key "0", :value ""}}
+{{:process 1, :type :invoke, :f :append, :key "0", :value "x 1 \"0\" y\n"}}
+{{:process 1, :type :ok, :f :append, :key "0", :value "x 1 \"0\" y\n"}}
+{{:process 0, :type :invoke, :f :put, :key "1", :value ""}}
+{{:process 0, :type :ok, :f :put, :key "1", :value ""}}
+{{:process 0, :type :invoke, :f :get, :key "0", :value nil}}
+{{:process 0, :type :ok, :f :get, :key "0", :value "{read}"}}
+"#
+        )
+    };
+    assert_eq!(Object::guess(&log(&text(""))), Ok(Object::KeyValue));
+    assert_eq!(worst(&text(r#"x 1 \"0\" y\n"#)), Worst::Kept);
+    assert_eq!(worst(&text(r#"x 1 "0" y"#.replace('"', "").as_str())), Worst::Broken);
+    assert_eq!(worst(&text("")), Worst::Broken);
+}
+
+#[test]
+fn a_history_without_operations_says_what_was_expected() {
+    for (text, expected) in [
+        ("{\"synod_history\":1}\n", "`{\"t\":0,\"client\":1,\"type\":\"invoke\",\"f\":\"read\"}`"),
+        ("[]", "`{:process 0, :type :invoke, :f :read, :value nil}`"),
+        ("2022 INFO jepsen.core - hello\n", "`jepsen.util - 0 :invoke :read nil`"),
+    ] {
+        let error = Object::guess(&log(text)).unwrap_err();
+        assert!(error.starts_with("line 1: expected operations, ") && error.contains(expected), "{error}");
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! A map is `{:process 3 :type :invoke :f :cas :value [0 1] :time 12 :index 7}`, in any order, with more members that are
 //! of no concern here; the key-value logs that Porcupine is tested with have a `:key` besides. In JSON it is
-//! `{"process":3,"type":"invoke","f":"cas","value":[0,1]}`. Old ones of Knossos are vectors, `[3 :invoke :cas [0 1]]`. A
+//! `{"process":3,"type":"invoke","f":"cas","value":[0,1]}`. Old ones of Knossos are vectors, `[3 :invoke :cas [0 1]]`. An example
+//! may be nothing but transactions that committed, `[[:append :x 1] [:r :y [2]]]`, by nobody in particular. A
 //! line of a log has the same as words: `INFO  jepsen.util - 3  :invoke  :cas  [0 1]`, with whatever the logger puts in front. What
 //! else was logged is skipped, but not a line of `jepsen.util` that cannot be read.
 
@@ -15,6 +16,7 @@ use super::datum::Datum;
 use super::edn;
 use super::error::{Fault, Place, ReadError};
 use super::json::{self, Layout};
+use super::objects;
 use super::record::{Kind, Record, What};
 
 /// The process that does the harm.
@@ -66,7 +68,7 @@ impl<R: BufRead> Maps<R> {
                     }
                 }
                 Some(other) => {
-                    if let Some(record) = tuple(&other, place) {
+                    if let Some(record) = tuple(&other, place).or_else(|| bare_transaction(&other, place)) {
                         return Ok(Some(record));
                     }
                     let found = format!("`{}`", shown(other.to_string().as_bytes()));
@@ -92,8 +94,9 @@ impl<R: BufRead> Maps<R> {
             _ => None,
         };
         let ahead = self.cursor.ahead(BRACKETS_APART_MAX)?;
-        let inner = ahead.get(1..).unwrap_or_default().trim_ascii_start().first();
-        if inner.is_some_and(|byte| byte.is_ascii_digit() || *byte == b':') {
+        let inner = ahead.get(1..).unwrap_or_default().trim_ascii_start();
+        let is_operation = inner.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b':');
+        if is_operation || begins_with_part(inner) {
             self.end = None;
         }
         if self.end.is_some() {
@@ -139,6 +142,32 @@ fn tuple(value: &Datum, place: Place) -> Option<Record> {
     } else {
         let (value, error) = blame(kind, value, None);
         What::Client { process: process.clone(), kind, function, key: None, value, error }
+    };
+    Some(Record { place, time: None, what })
+}
+
+/// Whether a text begins with a micro-operation, `[:append …` or `["r" …`: then the bracket before it is the transaction's.
+fn begins_with_part(text: &[u8]) -> bool {
+    let Some(rest) = text.strip_prefix(b"[") else { return false };
+    let rest = rest.trim_ascii_start();
+    let rest = rest.strip_prefix(b":").or_else(|| rest.strip_prefix(b"\"")).unwrap_or_default();
+    let name = rest.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default();
+    std::str::from_utf8(name).is_ok_and(|name| objects::PARTS.contains(&name))
+}
+
+/// The transaction in a vector of its parts, which committed.
+fn bare_transaction(value: &Datum, place: Place) -> Option<Record> {
+    let parts = value.as_list()?;
+    if parts.is_empty() || !parts.iter().all(objects::is_part) {
+        return None;
+    }
+    let what = What::Client {
+        process: Datum::Nil,
+        kind: Kind::Ok,
+        function: "txn".into(),
+        key: None,
+        value: value.clone(),
+        error: None,
     };
     Some(Record { place, time: None, what })
 }

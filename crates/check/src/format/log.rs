@@ -5,7 +5,8 @@
 //! whose end is `info`, or that has no end, may happen at any time after its invocation or never.
 //!
 //! Examples of transactions often have no invocations at all. Such an operation may have begun at any time since its
-//! process ended the one before: nothing is claimed of an order in time that was not seen.
+//! process ended the one before: nothing is claimed of an order in time that was not seen. Where the process is not said
+//! either, each is one of its own, and may have begun at any time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -131,6 +132,9 @@ impl Log {
 
     /// The name of a client.
     pub fn client_name(&self, client: Client) -> String {
+        if client.0 >= NOBODY_FROM {
+            return "?".to_owned();
+        }
         self.clients.get(&client).cloned().unwrap_or_else(|| client.0.to_string())
     }
 }
@@ -148,6 +152,7 @@ pub(super) struct Builder {
     functions: Vec<Arc<str>>,
     harm: Harm,
     records: u64,
+    nobodies: u64,
     invocations: u64,
     latest: Duration,
     is_timed: bool,
@@ -164,6 +169,7 @@ impl Builder {
             functions: Vec::new(),
             harm: Harm::default(),
             records: 0,
+            nobodies: 0,
             invocations: 0,
             latest: Duration::ZERO,
             is_timed: true,
@@ -184,7 +190,11 @@ impl Builder {
             What::Fault { id, what } => self.harm.begin(at, Some(id), String::new(), what),
             What::FaultEnd { id } => self.harm.end_numbered(at, id),
             What::Client { process, kind, function, key, value, error } => {
-                let client = self.client(process);
+                let client = match process {
+                    // Examples of transactions may not say whose they are: each may be anybody's.
+                    Datum::Nil if kind != Kind::Invoke && self.invocations == 0 => self.nobody(),
+                    process => self.client(process),
+                };
                 if kind == Kind::Invoke {
                     return self.invoke(client, at, record.place, function, key, value);
                 }
@@ -284,6 +294,12 @@ impl Builder {
         function
     }
 
+    /// A client of its own for an operation of which it is not said whose it is.
+    fn nobody(&mut self) -> Client {
+        self.nobodies += 1;
+        Client(NOBODY_FROM + self.nobodies)
+    }
+
     fn client(&mut self, process: Datum) -> Client {
         if let Some(client) = self.numbers.get(&process) {
             return *client;
@@ -322,6 +338,9 @@ impl Builder {
 const FUNCTIONS_KEPT_MAX: usize = 64;
 /// Processes that have no number are numbered from here.
 const NAMED_FROM: u64 = 1 << 62;
+
+/// Clients of operations of which it is not said whose they are are numbered from here.
+const NOBODY_FROM: u64 = 1 << 63;
 
 /// What was done to the system, put together from its beginnings and ends.
 #[derive(Debug, Default)]

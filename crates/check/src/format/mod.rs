@@ -7,6 +7,7 @@
 //! | a JSON object with `synod_history` | our own notation, one event a line ([`lines`]; `docs/histories.md`) |
 //! | `{`, `[`, `(` or `;` | a Jepsen history in EDN: maps in a vector, in a list, or one after the other; with `:key`, one of the key-value logs that Porcupine is tested with |
 //! | a JSON object with a `type`, or an array of such | a Jepsen history in JSON, with the members that the maps of EDN have |
+//! | brackets and `:append`, `:r`, `"r"` or the like | transactions that committed, and nothing else: an example |
 //! | words | a log of Jepsen's, or its `history.txt`, with one operation on a line |
 //!
 //! # How it works
@@ -63,6 +64,19 @@ pub enum Format {
     JepsenLog,
     /// The same lines with nothing in front, `history.txt`.
     JepsenText,
+}
+
+impl Format {
+    /// What an operation begins with, as an example.
+    pub(crate) fn operation(self) -> &'static str {
+        match self {
+            Self::Lines => r#"`{"t":0,"client":1,"type":"invoke","f":"read"}` and what follows it"#,
+            Self::Edn => "`{:process 0, :type :invoke, :f :read, :value nil}` and what follows it",
+            Self::Json => r#"`{"process":0,"type":"invoke","f":"read","value":null}` and what follows it"#,
+            Self::JepsenLog => "`jepsen.util - 0 :invoke :read nil` and what follows it",
+            Self::JepsenText => "`0 :invoke :read nil` and what follows it",
+        }
+    }
 }
 
 impl fmt::Display for Format {
@@ -141,7 +155,7 @@ fn recognize<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Format, ReadError> {
     let trimmed = ahead.trim_ascii_start();
     let in_array = trimmed.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
     let in_brace = in_array.unwrap_or(trimmed).strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
-    if matches!(in_brace, Some([b'"' | b'}', ..])) {
+    if in_brace.is_some_and(is_json_member) || is_json_transaction(trimmed) {
         return Ok(json(trimmed));
     }
     if jepsen::has_operation_lines(ahead) {
@@ -164,6 +178,22 @@ fn recognize<R: BufRead>(cursor: &mut Cursor<R>) -> Result<Format, ReadError> {
         _ => format!("`{}`", cursor::shown(first_line)),
     };
     Err(Fault::new(cursor.place(), expected, found).into())
+}
+
+/// Whether what follows a brace is JSON: nothing, or a name with a colon. (A map of EDN may have texts for keys.)
+fn is_json_member(inner: &[u8]) -> bool {
+    let Some(name) = inner.strip_prefix(b"\"") else { return inner.starts_with(b"}") };
+    let after = name.iter().position(|byte| *byte == b'"').map(|end| name[end + 1..].trim_ascii_start());
+    after.is_none_or(|after| after.is_empty() || after.starts_with(b":"))
+}
+
+/// Whether a text begins with brackets, a name and a comma, as transactions by themselves do in JSON. (In EDN, a comma is a blank.)
+fn is_json_transaction(trimmed: &[u8]) -> bool {
+    let is_blank_or_bracket = |byte: &u8| *byte == b'[' || byte.is_ascii_whitespace();
+    let inner = trimmed.iter().position(|byte| !is_blank_or_bracket(byte)).map(|at| &trimmed[at..]);
+    let Some(name) = inner.and_then(|inner| inner.strip_prefix(b"\"")) else { return false };
+    let after = name.iter().position(|byte| *byte == b'"').map(|end| name[end + 1..].trim_ascii_start());
+    trimmed.starts_with(b"[") && after.is_some_and(|after| after.starts_with(b","))
 }
 
 /// How files that gzip packed begin.

@@ -107,7 +107,10 @@ impl Object {
         let is_among = |names: &[&str]| functions.iter().all(|function| names.contains(function));
         let has = |name: &str| functions.contains(name);
         if functions.is_empty() {
-            return Err("there is no operation in it".to_owned());
+            return Err(format!(
+                "line 1: expected operations, {}, found none in the whole history",
+                log.format.operation()
+            ));
         }
         let is_request = |operation: &Operation| matches!(operation.argument, Datum::Map(_));
         if is_among(&etcd::FUNCTIONS) && log.operations.iter().all(is_request) {
@@ -221,8 +224,11 @@ pub(crate) fn is_part(value: &Datum) -> bool {
     let Some([name, _key, rest @ ..]) = value.as_list() else { return false };
     rest.len() <= 1
         && matches!(name, Datum::Word(_) | Datum::Text(_))
-        && matches!(name.as_name(), Some("r" | "read" | "w" | "write" | "append"))
+        && name.as_name().is_some_and(|name| PARTS.contains(&name))
 }
+
+/// The names of micro-operations.
+pub(crate) const PARTS: [&str; 5] = ["r", "read", "w", "write", "append"];
 
 /// A transaction, or one of no parts: nothing is asked then.
 fn is_transaction_or_empty(operation: &Operation) -> bool {
