@@ -49,6 +49,8 @@ pub(super) struct Automaton<S: Specification> {
     /// Numbers of remembered actions, by their hash; 0 is an empty place and 1 the first action.
     places: Vec<u32>,
     free: Vec<u32>,
+    /// Whether no number is given to another action.
+    are_kept: bool,
     /// A row for each state, a column for each action.
     table: Vec<u32>,
     columns: usize,
@@ -66,6 +68,7 @@ impl<S: Specification> Automaton<S> {
             actions: Vec::new(),
             places: vec![0; TABLE_ACTIONS_MAX * 2],
             free: Vec::new(),
+            are_kept: false,
             table: Vec::new(),
             columns: 16,
         }
@@ -117,9 +120,14 @@ impl<S: Specification> Automaton<S> {
         self.actions.len() as u32 - 1
     }
 
+    /// From now on every action keeps its number, for those that come back to what was in flight before.
+    pub fn keep_actions(&mut self) {
+        self.are_kept = true;
+    }
+
     /// Nothing in flight has this number any more, unless it is one that is remembered.
     pub fn release(&mut self, number: u32) {
-        if number as usize >= TABLE_ACTIONS_MAX {
+        if number as usize >= TABLE_ACTIONS_MAX && !self.are_kept {
             self.actions[number as usize] = None;
             self.free.push(number);
         }

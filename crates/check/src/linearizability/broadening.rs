@@ -21,7 +21,7 @@
 //!
 //! What is most promising is a guess, and where it misleads another guess may not: narrow passes differ in how dear an
 //! unanswered overwrite is beside an unanswered swap, which helps in one state only. With each broader pass another price
-//! is tried, and with several threads the others are tried at the same time ([`Course::prospect`]).
+//! is tried, and with several threads the others are tried at the same time (see the module `learning`).
 //!
 //! A history with unanswered operations goes narrow early: nearly always one of the orders that come to mind first
 //! explains it, and keeping all of them costs a hundred times as much. Without such operations the worlds are few, and
@@ -35,10 +35,9 @@ use crate::specification::Specification;
 use crate::verdict::{Unknown, Verdict};
 
 use super::explain;
-use super::lessons::{Invoke, Learned, Learner};
-use super::search::{Ending, Label, Late, NEVER, Scope};
+use super::search::{Ending, Label, NEVER, Scope};
 use super::supply;
-use super::tiers::{Tiered, in_any_width};
+use super::tiers::Tiered;
 use super::zones::{self, Found};
 use super::{Limits, TimeLimit};
 
@@ -65,7 +64,7 @@ const WIDTHS: Widths =
 
 /// When narrow passes are given up.
 #[derive(Clone, Copy, Debug)]
-struct Haste {
+pub(super) struct Haste {
     /// When one dies as broad as this.
     width_max: usize,
     /// When so many worlds are possible within one return.
@@ -83,7 +82,7 @@ const LESSONS_STEPS_FIRST: u64 = 400_000;
 /// The part of all steps that narrow passes of one price may take.
 const NARROW_STEPS_SHARE: u64 = 4 * OVERWRITE_PRICES.len() as u64;
 /// The part of all steps that it may take then.
-const LESSONS_STEPS_SHARE: u64 = 2;
+pub(super) const LESSONS_STEPS_SHARE: u64 = 2;
 /// Events between two points to which a narrow pass can go back.
 const TRAIL_SPACING: usize = 64;
 /// How many such points are kept.
@@ -113,7 +112,7 @@ pub(super) struct Course<'a, S: Specification> {
     history: &'a History<S::Input, S::Output>,
     /// By operation: a number that orders the returns.
     deadlines: Vec<u64>,
-    limits: Limits,
+    pub(super) limits: Limits,
     time: Option<TimeLimit<'a>>,
     widths: Widths,
     /// Set by another thread when the answer is not wanted any more.
@@ -121,12 +120,12 @@ pub(super) struct Course<'a, S: Specification> {
 }
 
 /// How far a pass through a part has come.
-struct Pass<'a, S: Specification> {
-    search: Tiered<&'a S>,
+pub(super) struct Pass<'a, S: Specification> {
+    pub search: Tiered<&'a S>,
     /// Events that have been taken.
-    position: usize,
+    pub position: usize,
     /// Operations in flight that will return, with their slots.
-    in_flight: Vec<(usize, usize)>,
+    pub in_flight: Vec<(usize, usize)>,
 }
 
 impl<S: Specification> Clone for Pass<'_, S> {
@@ -153,7 +152,7 @@ impl<'a, S: Specification> Weaker<'a, S> {
 }
 
 /// Why a pass stopped.
-enum Stop {
+pub(super) enum Stop {
     /// All events have been taken.
     Done,
     /// More worlds are possible than the width allows.
@@ -196,7 +195,7 @@ impl<'a, S: Specification> Course<'a, S> {
     }
 
     /// Why events whose last is the first that is impossible are so: with all worlds before it if they are few.
-    fn explain(&self, events: &[Event], scope: &Scope) -> Verdict {
+    pub(super) fn explain(&self, events: &[Event], scope: &Scope) -> Verdict {
         let limits = Limits {
             steps_max: self.limits.steps_max.min(EXPLANATION_STEPS_MAX),
             configurations_max: self.limits.configurations_max.min(EXPLANATION_WORLDS_MAX),
@@ -227,7 +226,7 @@ impl<'a, S: Specification> Course<'a, S> {
         )
     }
 
-    fn begin(&self, scope: &Scope, limits: Limits) -> Pass<'a, S> {
+    pub(super) fn begin(&self, scope: &Scope, limits: Limits) -> Pass<'a, S> {
         Pass { search: Tiered::new(self.spec, scope.clone(), limits), position: 0, in_flight: Vec::new() }
     }
 
@@ -283,7 +282,7 @@ impl<'a, S: Specification> Course<'a, S> {
     }
 
     /// When narrow passes are given up for good.
-    fn patient(&self) -> Haste {
+    pub(super) fn patient(&self) -> Haste {
         Haste {
             width_max: self.widths.narrow_max,
             worlds_max: self.limits.configurations_max,
@@ -292,33 +291,14 @@ impl<'a, S: Specification> Course<'a, S> {
     }
 
     /// Up to how many worlds are all kept before a narrow pass is tried.
-    fn width_first(&self, events: &[Event]) -> usize {
+    pub(super) fn width_first(&self, events: &[Event]) -> usize {
         let Widths { kept_max_first, kept_max_first_open, .. } = self.widths;
         let width = if is_any_open(events) { kept_max_first_open } else { kept_max_first };
         width.min(self.limits.configurations_max)
     }
 
-    /// Whether a search with lessons or narrow passes, with this price, find an explanation.
-    pub fn prospect(&self, events: &[Event], scope: &Scope, overwrite_price: u32) -> bool {
-        let mut known = self.begin(scope, self.limits);
-        match self.advance(&mut known, events, self.width_first(events)) {
-            Stop::Done => true,
-            Stop::Ended(_) => false,
-            Stop::TooWide => self
-                .learn(
-                    &mut known,
-                    events,
-                    scope,
-                    overwrite_price,
-                    self.limits.steps_max / LESSONS_STEPS_SHARE,
-                )
-                .or_else(|| self.try_narrow(&mut known, events, overwrite_price, self.patient()))
-                .is_some_and(|verdict| verdict.is_linearizable()),
-        }
-    }
-
     /// The verdict, if a narrow pass from where all worlds are known, or the weaker condition, finds one.
-    fn try_narrow(
+    pub(super) fn try_narrow(
         &self,
         known: &mut Pass<'a, S>,
         events: &[Event],
@@ -405,7 +385,7 @@ impl<'a, S: Specification> Course<'a, S> {
     }
 
     /// Takes events until the worlds are more than `width`.
-    fn advance(&self, pass: &mut Pass<'a, S>, events: &[Event], width: usize) -> Stop {
+    pub(super) fn advance(&self, pass: &mut Pass<'a, S>, events: &[Event], width: usize) -> Stop {
         if pass.search.width() > width {
             return Stop::TooWide;
         }
@@ -440,7 +420,7 @@ impl<'a, S: Specification> Course<'a, S> {
     }
 
     /// An operation as it comes into flight.
-    fn labelled(&self, index: usize) -> (Label, &'a S::Input, Option<&'a S::Output>) {
+    pub(super) fn labelled(&self, index: usize) -> (Label, &'a S::Input, Option<&'a S::Output>) {
         let operation = &self.history.operations()[index];
         let (returned, output) = match &operation.outcome {
             Outcome::Returned { at, output } => (Some(*at), Some(output)),
@@ -456,59 +436,14 @@ impl<'a, S: Specification> Course<'a, S> {
         (label, &operation.input, output)
     }
 
-    /// The verdict by a search that learns from its failures, from where all worlds are known.
-    fn learn(
-        &self,
-        known: &mut Pass<'a, S>,
-        events: &[Event],
-        scope: &Scope,
-        price: u32,
-        steps_max: u64,
-    ) -> Option<Verdict> {
-        let room = room(known.search.open_count(), &events[known.position..]);
-        let mut search = known.search.clone().with_room(room);
-        let steps_max = known.search.steps().saturating_add(steps_max).min(self.limits.steps_max);
-        search.set_limits(Limits { steps_max, ..self.limits });
-        let (position, in_flight) = (known.position, &known.in_flight);
-        let late: Late<'_> = &|returned, open| self.too_late(returned, open);
-        let (learned, steps) = in_any_width!(search, search => {
-            let invoke: Invoke<'_, _, _> = &|search, index| {
-                let (label, input, output) = self.labelled(index);
-                search.invoke(label, input, output)
-            };
-            let mut learner = Learner::new(search, events, position, in_flight, price, invoke);
-            (learner.run(late), learner.steps())
-        });
-        known.search.set_steps(steps);
-        match learned {
-            Learned::Explained => Some(Verdict::Linearizable),
-            Learned::Impossible(place) => Some(self.explain(&events[..=place], scope)),
-            Learned::GaveUp(Some(unknown @ Unknown::Time { .. })) => Some(unknown.into()),
-            Learned::GaveUp(_) => None,
-        }
-    }
-
     /// The answer, if the time is over.
-    fn too_late(&self, operations_returned: u64, open: usize) -> Option<Unknown> {
+    pub(super) fn too_late(&self, operations_returned: u64, open: usize) -> Option<Unknown> {
         if self.is_over.is_some_and(|is_over| is_over.load(Ordering::Relaxed)) {
             return Some(Unknown::Time { time_max: Duration::ZERO, operations_returned, open });
         }
         let TimeLimit { time_max, elapsed } = self.time?;
         (elapsed() > time_max).then_some(Unknown::Time { time_max, operations_returned, open })
     }
-}
-
-/// How many operations will be in flight at once, if none is over that was never answered.
-fn room(open: usize, events: &[Event]) -> usize {
-    let mut room = (open, open);
-    for event in events {
-        match event {
-            Event::Invoked(_) => room.0 += 1,
-            Event::Returned(_) => room.0 -= 1,
-        }
-        room.1 = room.1.max(room.0);
-    }
-    room.1
 }
 
 /// Whether some operation was never answered.

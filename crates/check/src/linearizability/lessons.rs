@@ -117,13 +117,14 @@ pub(super) struct Learner<'a, S: Specification, M> {
 impl<'a, S: Specification, M: Mask> Learner<'a, S, M> {
     /// Begins where a search has come to: after `position` of the events, with these operations in flight that will return.
     pub fn new(
-        search: Search<S, M>,
+        mut search: Search<S, M>,
         events: &'a [Event],
         position: usize,
         in_flight: &[(usize, usize)],
         overwrite_price: u32,
         invoke: Invoke<'a, S, M>,
     ) -> Self {
+        search.keep_actions();
         let mut learner = Self {
             search,
             events,
@@ -143,17 +144,19 @@ impl<'a, S: Specification, M: Mask> Learner<'a, S, M> {
         self.search.steps
     }
 
-    pub fn run(&mut self, late: Late<'_>) -> Learned {
-        let mut roots = std::mem::take(&mut self.search.frontier);
+    /// Leads worlds of the search's frontier to the end or to their failure: those that `next_root` names by their index, one
+    /// after the other.
+    pub fn run(&mut self, next_root: &mut dyn FnMut() -> Option<usize>, late: Late<'_>) -> Learned {
+        let roots = std::mem::take(&mut self.search.frontier);
         if self.stages.is_empty() {
             return Learned::Explained;
         }
         let mut frames: Vec<Frame<M>> = Vec::new();
         loop {
             let (stage, world) = match frames.last_mut() {
-                None => match roots.pop() {
+                None => match next_root() {
                     None => return Learned::Impossible(self.stages.last().expect("there is a first").place),
-                    Some(world) => (0, world),
+                    Some(root) => (0, roots[root].clone()),
                 },
                 Some(frame) => match frame.ahead.pop() {
                     None => {

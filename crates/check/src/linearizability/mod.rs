@@ -47,9 +47,9 @@
 //! The decision problem is NP-complete (Gibbons and Korach, 1997), so there are histories on which the set explodes.
 //! [`Limits`] bounds steps and configurations, and with them time and memory, and [`TimeLimit`] time itself; reaching
 //! one is the answer [`Verdict::Unknown`], never a guess. Where the specification divides the object, its parts are
-//! checked one by one, or, by [`check_with`], several at a time; a single hard part is searched in several orders at once.
+//! checked one by one, or, by [`check_with`], several at a time; the worlds of a single hard part are divided.
 //!
-//! Left out: a memory that several threads share. (A set of operations smaller than the prefix, and impossible already, is
+//! Left out: lessons that several threads share. (A set of operations smaller than the prefix, and impossible already, is
 //! looked for by [`judge`](crate::judge).)
 
 mod automaton;
@@ -58,6 +58,7 @@ pub mod brute_force;
 mod configuration;
 mod explain;
 mod explored;
+mod learning;
 mod lessons;
 mod mask;
 mod online;

@@ -3,10 +3,12 @@
 //! Linearizability is local, so the parts need nothing of each other. The verdict does not depend on the threads: of
 //! several broken parts the first is named, whichever thread was done first.
 //!
-//! Where there is one part only, one thread checks it as if it were alone, and the others look for an explanation in other
-//! orders, and learn from their failures from the beginning. If one finds any, the part is linearizable, and nobody needs to go on. What is said about a part that is not
-//! comes from the first thread alone, and so it is the same for any number of threads. None remembers what another has
-//! seen: what they share is the answer, and each is as bounded in memory as the first.
+//! Where there is one part only, and operations of it were never answered, one thread checks it as if it were alone, and the
+//! others divide the worlds that are possible where they become too many, and learn from their failures (see the module
+//! `learning`). Whoever knows the answer first ends the work of all. The verdict is the same for any number of threads, and so
+//! is the return that is named, but for one case: alone, a thread may find a return that is impossible whatever unanswered
+//! operations did and however often, before it finds the first that is impossible at all; others may find that one
+//! first. ([`judge`](crate::judge) always names the first.)
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
@@ -17,6 +19,7 @@ use crate::specification::Specification;
 use crate::verdict::Verdict;
 
 use super::broadening::{Course, OVERWRITE_PRICES, is_any_open};
+use super::learning::{Prospect, Roots};
 use super::search::Scope;
 use super::zones;
 use super::{Limits, TimeLimit, divide};
@@ -105,7 +108,7 @@ pub(crate) fn conflict<S: Specification>(
     zones::conflict(spec, history, history.events())
 }
 
-/// The verdict on one part, with as many threads as there are orders to look in for an explanation.
+/// The verdict on one part, with as many threads as there are prices for unanswered overwrites.
 fn check_one<S>(course: &Course<'_, S>, events: &[Event], scope: &Scope, threads: NonZeroUsize) -> Verdict
 where
     S: Specification<Input: Sync, Output: Sync> + Sync,
@@ -114,21 +117,30 @@ where
     if others.len() == 0 || !is_any_open(events) {
         return course.check(events, scope.clone());
     }
-    let (is_over, is_explained) = (AtomicBool::new(false), AtomicBool::new(false));
-    let course = course.until(&is_over);
+    let roots = Roots::new(others.len());
+    let (is_over, is_explained, impossible) =
+        (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(usize::MAX));
+    let mine = course.until(&is_over);
     let verdict = std::thread::scope(|threads| {
         for &price in others {
-            let (course, is_over, is_explained) = (&course, &is_over, &is_explained);
+            let (mine, roots, is_over) = (&mine, &roots, &is_over);
+            let (is_explained, impossible) = (&is_explained, &impossible);
             threads.spawn(move || {
-                if course.prospect(events, scope, price) {
-                    is_explained.store(true, Ordering::Relaxed);
-                    is_over.store(true, Ordering::Relaxed);
+                match mine.prospect(events, scope, price, roots) {
+                    Prospect::Nothing => return,
+                    Prospect::Explained => is_explained.store(true, Ordering::Relaxed),
+                    Prospect::Impossible(place) => impossible.store(place, Ordering::Relaxed),
                 }
+                is_over.store(true, Ordering::Relaxed);
             });
         }
-        let verdict = course.check(events, scope.clone());
+        let verdict = mine.check(events, scope.clone());
         is_over.store(true, Ordering::Relaxed);
         verdict
     });
-    if is_explained.into_inner() { Verdict::Linearizable } else { verdict }
+    match (verdict, impossible.into_inner()) {
+        (Verdict::Unknown(_), _) if is_explained.into_inner() => Verdict::Linearizable,
+        (Verdict::Unknown(_), place) if place < events.len() => course.explain(&events[..=place], scope),
+        (verdict, _) => verdict,
+    }
 }

@@ -175,6 +175,11 @@ impl<S: Specification, M: Mask> Search<S, M> {
         self.relaxed
     }
 
+    /// From now on what was in flight may be so again, by [`swap_flight`](Self::swap_flight).
+    pub fn keep_actions(&mut self) {
+        self.automaton.keep_actions();
+    }
+
     /// What is in flight.
     pub fn flight(&self) -> Flight<M> {
         Flight {
