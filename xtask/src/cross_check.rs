@@ -18,7 +18,7 @@ impl CrossCheck {
     /// # Errors
     /// Two algorithms differ; the test says on which history.
     pub fn run(self) -> anyhow::Result<()> {
-        let tests = ["cross_check", "objects", "read_write_cross_check", "transactions"];
+        let tests = ["cross_check", "objects", "read_write_cross_check", "transactions", "views"];
         let status = Command::new("cargo")
             .args(["test", "--package", "synod-check"])
             .args(tests.iter().flat_map(|test| ["--test", test]))

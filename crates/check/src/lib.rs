@@ -15,7 +15,7 @@
 //!
 //! [`read_write`] decides all models of single operations for reads and writes of keys: sequential consistency, causal
 //! consistency in its three forms, PRAM, the session guarantees, convergence, bounded staleness. [`sequential`] decides
-//! sequential consistency of any object.
+//! sequential consistency of any object, and [`views`] the weaker models of any object.
 //!
 //! [`etcd`] holds the properties of an etcd-like store that are not about one answer but about the whole run:
 //! acknowledged writes survive, watchers miss nothing, leases keep their promise, replicas agree.
@@ -66,3 +66,4 @@ pub mod sequential;
 pub mod specification;
 pub mod transactions;
 pub mod verdict;
+pub mod views;

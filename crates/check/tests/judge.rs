@@ -90,6 +90,29 @@ fn objects_that_read_and_write_at_once_are_searched() {
 }
 
 #[test]
+fn weaker_models_of_objects_are_judged_and_argued_for() {
+    // One element of a queue, which two sessions took: in no one order, but each did for itself.
+    let line = |process: u32, function: &str, asked: &str, value: &str| {
+        format!(
+            "{{:process {process}, :type :invoke, :f :{function}, :value {asked}}}\n\
+             {{:process {process}, :type :ok, :f :{function}, :value {value}}}\n"
+        )
+    };
+    let put = |process, value| line(process, "enqueue", value, value);
+    let take = |process, value| line(process, "dequeue", "nil", value);
+    let (answer, report) = answer(&(put(0, "1") + &take(0, "1") + &take(1, "1")), Models::All);
+    let found = summary(&answer);
+    assert_eq!(found.strongest_kept, [Model::CausalMemory], "{report}");
+    assert_eq!(found.weakest_broken, [Model::Sequential], "{report}");
+    assert_eq!(found.unknown, [Model::CausalConvergence], "{report}");
+    // What one session put in second was taken first by another.
+    let text = put(0, "1") + &put(0, "2") + &take(1, "2");
+    let (answer, report) = self::answer(&text, Models::These(vec![Model::Pram, Model::MonotonicWrites]));
+    assert_eq!(answer.worst(), Worst::Broken, "{report}");
+    assert!(report.contains("it would have taken 1"), "{report}");
+}
+
+#[test]
 fn models_of_the_other_family_are_unknown() {
     let both = || Models::These(vec![Model::Serializable, Model::Linearizable]);
     for text in [register("0 w 1"), "{:process 0, :type :ok, :value [[:append :x 1]]}".to_owned()] {

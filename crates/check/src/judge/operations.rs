@@ -1,8 +1,8 @@
 //! The models of single operations, for a log.
 //!
 //! Linearizability comes first, for most histories keep it, and then keep all the others too. What is left is asked of the
-//! checkers of reads and writes where the log has nothing else; of other objects only sequential consistency can be
-//! decided, by search. What follows from one verdict is not asked again.
+//! checkers of reads and writes where the log has nothing else; of other objects sequential consistency and the weaker models
+//! are searched. What follows from one verdict is not asked again.
 
 use super::linear::{Linear, Linearizability};
 use super::names::renamed;
@@ -16,6 +16,7 @@ use crate::read_write::{self, Trace, TraceError};
 use crate::specification::{
     CasInput, CasOutput, EntryInput, EntryOutput, RegisterInput, RegisterOutput, Specification,
 };
+use crate::views;
 
 /// Judges a log by some models; and an order of each part of the object, where one was asked for.
 pub(super) fn judge(
@@ -158,21 +159,59 @@ fn access(log: &Log, object: Object, keying: Keying, operation: &Operation) -> R
     }))
 }
 
-/// What a search can decide of an object of any kind.
+/// What searches can decide of an object of any kind.
 fn searched(
     log: &Log,
     object: Object,
     models: &[Model],
     question: &Question<'_>,
 ) -> Result<Vec<Judgement>, Fault> {
-    let is_wanted = models.iter().any(|model| {
+    let mut judged = Vec::new();
+    let is_sequential_wanted = models.iter().any(|model| {
         model.family() == Family::Operations
             && (*model == Model::Sequential || Model::Sequential.implies(*model))
     });
-    if !is_wanted {
-        return Ok(Vec::new());
+    if is_sequential_wanted {
+        let halved = Question { effort: halved(question.effort), ..question.clone() };
+        let question = if models.len() > 1 { &halved } else { question };
+        judged.push(objects::with_history(log, object, Sequential { question })?);
     }
-    Ok(vec![objects::with_history(log, object, Sequential { question })?])
+    let weaker: Vec<Model> = views::MODELS
+        .into_iter()
+        .filter(|model| models.contains(model) && implied(*model, &judged).is_none())
+        .collect();
+    if !weaker.is_empty() {
+        judged.extend(objects::with_history(log, object, Views { question, models: &weaker })?);
+    }
+    Ok(judged)
+}
+
+/// Asks about models that are weaker than sequential consistency.
+struct Views<'a> {
+    question: &'a Question<'a>,
+    models: &'a [Model],
+}
+
+impl Seeker for Views<'_> {
+    type Found = Vec<Judgement>;
+
+    fn seek<S>(
+        self,
+        spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
+        typed: &Typed<S::Input, S::Output>,
+    ) -> Vec<Judgement>
+    where
+        S: Specification<Input: Sync, Output: Sync> + Sync,
+    {
+        // What all answers prove together is not true where not all of them have to be right.
+        let spec = spec_of(&History::default());
+        let judged = views::check_all(self.models, &spec, &typed.history, self.question.effort);
+        judged.into_iter().map(|judgement| with_names(judgement, &typed.sources)).collect()
+    }
+
+    fn none(self, _: Object) -> Vec<Judgement> {
+        Vec::new()
+    }
 }
 
 /// Asks whether a history is sequentially consistent.

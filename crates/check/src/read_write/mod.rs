@@ -24,7 +24,7 @@
 //! several sources; the module `sources` says what is done then, and where the answer is *unknown*. It is never a guess.
 //!
 //! Left out: compare-and-swap and other operations that read and write at once; for these [`crate::linearizability`] and
-//! [`crate::sequential`] decide the two strongest models.
+//! [`crate::sequential`] decide the two strongest models, and [`crate::views`] the weaker ones.
 
 mod argument;
 pub mod brute_force;

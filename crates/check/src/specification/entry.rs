@@ -109,6 +109,24 @@ impl Specification for Entry {
         }
     }
 
+    fn is_source(&self, other: &EntryInput, input: &EntryInput, output: &EntryOutput) -> Option<bool> {
+        let found = match (input, output) {
+            (EntryInput::Get, EntryOutput::Value(seen)) => seen,
+            (EntryInput::CompareAndSwap { expected, .. }, EntryOutput::Swapped(true)) => expected,
+            _ => return None,
+        };
+        let may_leave_it = match (other, found) {
+            (EntryInput::Delete, None) => true,
+            (EntryInput::Put(value) | EntryInput::CompareAndSwap { new: value, .. }, Some(text)) => {
+                value == text
+            }
+            // What was there before, and this at its end; an empty one may turn nothing into an empty text.
+            (EntryInput::Append(more), Some(text)) => text.ends_with(&**more),
+            _ => false,
+        };
+        (*found != self.initial).then_some(may_leave_it)
+    }
+
     fn objection(&self, state: &Self::State, input: &EntryInput, output: &EntryOutput) -> String {
         match (input, output) {
             (EntryInput::Get, EntryOutput::Value(_)) => {

@@ -100,6 +100,11 @@ where
         Some(input.key.clone())
     }
 
+    fn is_source(&self, other: &Self::Input, input: &Self::Input, output: &Self::Output) -> Option<bool> {
+        let is_source = self.inner.is_source(&other.input, &input.input, output)?;
+        Some(is_source && other.key == input.key)
+    }
+
     fn objection(&self, state: &Self::State, input: &Self::Input, output: &Self::Output) -> String {
         match state.get(&input.key) {
             Some(inner) => self.inner.objection(inner, &input.input, output),

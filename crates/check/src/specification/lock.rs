@@ -111,6 +111,19 @@ impl Specification for Lock {
         }
     }
 
+    fn is_source(&self, other: &LockInput, input: &LockInput, output: &LockOutput) -> Option<bool> {
+        match (input, output) {
+            (LockInput::Acquire { .. }, LockOutput::Busy) => Some(matches!(other, LockInput::Acquire { .. })),
+            (LockInput::Release { owner }, LockOutput::Released) => {
+                Some(matches!(other, LockInput::Acquire { owner: holder } if holder == owner))
+            }
+            (LockInput::Use { token }, LockOutput::Fenced) => {
+                Some(matches!(other, LockInput::Use { token: larger } if larger > token))
+            }
+            _ => None,
+        }
+    }
+
     fn objection(&self, state: &LockState, input: &LockInput, output: &LockOutput) -> String {
         match (input, state.holder, output) {
             (LockInput::Acquire { .. }, None, LockOutput::Acquired(_)) => {

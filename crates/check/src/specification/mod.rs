@@ -136,6 +136,14 @@ pub trait Specification {
         None
     }
 
+    /// Whether `other` is of the operations of which one must have come before, if `output` is the right answer to `input`,
+    /// whatever else came before and whatever that was answered; nothing if the answer proves no such thing. Always a
+    /// correct answer: nothing.
+    fn is_source(&self, other: &Self::Input, input: &Self::Input, output: &Self::Output) -> Option<bool> {
+        let _ = (other, input, output);
+        None
+    }
+
     /// Why `output` is not the right answer in `state`, as a clause ("it would have read 3").
     fn objection(&self, state: &Self::State, input: &Self::Input, output: &Self::Output) -> String {
         let _ = (state, input, output);
@@ -192,6 +200,10 @@ impl<S: Specification> Specification for &S {
 
     fn contradiction(&self, history: &History<S::Input, S::Output>, last: usize) -> Option<Contradiction> {
         (**self).contradiction(history, last)
+    }
+
+    fn is_source(&self, other: &S::Input, input: &S::Input, output: &S::Output) -> Option<bool> {
+        (**self).is_source(other, input, output)
     }
 
     fn objection(&self, state: &S::State, input: &S::Input, output: &S::Output) -> String {

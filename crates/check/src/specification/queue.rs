@@ -141,6 +141,11 @@ impl<V: Clone + Debug + Ord + Hash> Specification for Queue<V> {
         }
     }
 
+    fn is_source(&self, other: &Self::Input, _: &Self::Input, output: &Self::Output) -> Option<bool> {
+        let QueueOutput::Dequeued(Some(taken)) = output else { return None };
+        Some(matches!(other, QueueInput::Enqueue(value) if value == taken))
+    }
+
     fn objection(&self, state: &Self::State, input: &Self::Input, output: &Self::Output) -> String {
         match (input, output, state.front()) {
             (QueueInput::Dequeue, QueueOutput::Dequeued(_), Some(front)) => match front {

@@ -70,6 +70,11 @@ impl<V: Clone + Debug + Eq + Hash> Specification for Register<V> {
         }
     }
 
+    fn is_source(&self, other: &Self::Input, _: &Self::Input, output: &Self::Output) -> Option<bool> {
+        let RegisterOutput::Value(seen) = output else { return None };
+        (*seen != self.initial).then(|| matches!(other, RegisterInput::Write(value) if value == seen))
+    }
+
     fn objection(&self, state: &V, input: &Self::Input, output: &Self::Output) -> String {
         match (input, output) {
             (RegisterInput::Read, RegisterOutput::Value(_)) => format!("it would have read {state:?}"),
@@ -163,6 +168,19 @@ impl<V: Clone + Debug + Eq + Hash> Specification for CasRegister<V> {
             (CasInput::Write(value), None | Some(CasOutput::Written)) => Some(Access::Write(value.clone())),
             _ => None,
         }
+    }
+
+    fn is_source(&self, other: &Self::Input, input: &Self::Input, output: &Self::Output) -> Option<bool> {
+        let found = match (input, output) {
+            (CasInput::Read, CasOutput::Value(seen)) => seen,
+            (CasInput::CompareAndSwap { expected, .. }, CasOutput::Swapped(true)) => expected,
+            _ => return None,
+        };
+        let leaves_it = match other {
+            CasInput::Read => false,
+            CasInput::Write(value) | CasInput::CompareAndSwap { new: value, .. } => value == found,
+        };
+        (*found != self.initial).then_some(leaves_it)
     }
 
     fn objection(&self, state: &V, input: &Self::Input, output: &Self::Output) -> String {

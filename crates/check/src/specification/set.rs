@@ -100,6 +100,16 @@ impl<V: Clone + Debug + Ord + Hash> Specification for Set<V> {
         }
     }
 
+    fn is_source(&self, other: &Self::Input, input: &Self::Input, output: &Self::Output) -> Option<bool> {
+        let (value, proves_it) = match (input, output) {
+            (SetInput::Contains(value), SetOutput::Contained(is_in)) => (value, *is_in),
+            (SetInput::Remove(value), SetOutput::Changed(changed)) => (value, *changed),
+            (SetInput::Add(value), SetOutput::Changed(changed)) => (value, !changed),
+            _ => return None,
+        };
+        proves_it.then(|| matches!(other, SetInput::Add(added) if added == value))
+    }
+
     fn objection(&self, state: &BTreeSet<V>, input: &Self::Input, output: &Self::Output) -> String {
         match (input, output) {
             (SetInput::Add(value), SetOutput::Changed(_)) if state.contains(value) => {

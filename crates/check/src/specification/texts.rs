@@ -145,6 +145,15 @@ impl<K: Clone + Debug + Ord + Hash> Specification for Texts<K> {
         self.store.partition(input)
     }
 
+    fn is_source(
+        &self,
+        other: &At<K, EntryInput>,
+        input: &At<K, EntryInput>,
+        output: &EntryOutput,
+    ) -> Option<bool> {
+        self.store.is_source(other, input, output)
+    }
+
     fn objection(&self, state: &State<K>, input: &At<K, EntryInput>, output: &EntryOutput) -> String {
         let text = state.get(&input.key).and_then(Option::as_deref);
         if self.is_dead(&input.key, text) {
