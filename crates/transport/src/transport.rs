@@ -137,25 +137,24 @@ impl Transport {
     /// # Errors
     /// [`NotSent`]: the frame was dropped, and counted.
     pub fn send(&self, peer: u64, payload: impl Into<Payload>) -> Result<(), NotSent> {
-        let peer = self.queue(peer, payload.into())?;
+        let peer = self.leave(peer, payload.into())?;
         peer.flush();
         Ok(())
     }
 
-    /// Queues frames for one peer and then has them written, in as few writes as can be. Gives how many were
-    /// accepted; the others were dropped, and counted.
-    pub fn send_all(&self, peer: u64, payloads: impl IntoIterator<Item = Payload>) -> usize {
-        let (mut accepted, mut woken) = (0, None);
-        for payload in payloads {
-            if let Ok(peer) = self.queue(peer, payload) {
-                accepted += 1;
-                woken = Some(peer);
-            }
-        }
-        if let Some(peer) = woken {
+    /// Queues a frame, to be written with others by the call of [`Transport::flush`] that must follow.
+    ///
+    /// # Errors
+    /// As of [`Transport::send`].
+    pub fn queue(&self, peer: u64, payload: impl Into<Payload>) -> Result<(), NotSent> {
+        self.leave(peer, payload.into()).map(drop)
+    }
+
+    /// Has what is queued for a peer written: here and now when the link is idle.
+    pub fn flush(&self, peer: u64) {
+        if let Some(peer) = self.shared.peer(peer) {
             peer.flush();
         }
-        accepted
     }
 
     /// Free room towards a peer; none when it is down or unknown.
@@ -221,7 +220,7 @@ impl Transport {
         }
     }
 
-    fn queue(&self, peer: u64, payload: Payload) -> Result<Arc<Peer>, NotSent> {
+    fn leave(&self, peer: u64, payload: Payload) -> Result<Arc<Peer>, NotSent> {
         let peer = self.shared.peer(peer).ok_or(NotSent::UnknownPeer)?;
         let queued = match payload.len() > self.shared.limits.frame_bytes_max {
             true => Err(NotSent::TooLarge),

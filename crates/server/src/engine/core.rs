@@ -16,6 +16,7 @@ use super::apply;
 use super::clients::{Served, Waiter};
 use super::combining::{Combining, Duty};
 use super::disk::{self, Disk, DiskWork};
+use super::post::Post;
 use super::shared::Shared;
 use super::timers::Timers;
 
@@ -71,6 +72,7 @@ pub struct Core {
     next_request: u64,
     writes: Vec<Bytes>,
     first_write: Option<Ticket>,
+    post: Post,
     /// It is the only voter.
     alone: bool,
     /// Commands that came together; kept for its memory.
@@ -95,6 +97,7 @@ impl Core {
             next_request: 1,
             writes: Vec::new(),
             first_write: None,
+            post: Post::default(),
             alone: false,
             batch: Vec::new(),
             jobs: Vec::new(),
@@ -113,6 +116,7 @@ impl Core {
         match input {
             CoreInput::Client(command) => batch.push(command),
             CoreInput::Frame { from, message, permit } => {
+                self.post.heard(from, &message);
                 self.step(Input::Receive { from, message });
                 drop(permit);
             }
@@ -165,10 +169,7 @@ impl Core {
     fn act(&mut self, effect: Effect<Node>) {
         match effect {
             Effect::Send { to, message, .. } => {
-                self.scratch.clear();
-                wire::encode_message(&message, &mut self.scratch);
-                // What the transport cannot take is lost, as on any network; consensus sends it again.
-                let _ = self.transport.send(to.0, self.scratch.split().freeze());
+                self.post.take(&*self.transport, Instant::now(), to, &message);
             }
             Effect::Reply { id, reply, .. } => self.served.push((id, Served::Reply(reply))),
             Effect::Emit(event) => self.hear(event),
@@ -223,9 +224,11 @@ impl Core {
             && self.shared.is_quiet()
             && self.shared.syncs_quickly()
             && disk::is_quick(&self.writes);
+        // The disk takes longest, and begins first.
         if !here {
             self.flush_writes(Combining::extend);
         }
+        self.post.hand_over(&*self.transport);
         if !self.served.is_empty() {
             self.shared.clients.serve(self.served.drain(..));
         }
@@ -281,6 +284,7 @@ impl Duty for Core {
     }
 
     fn tend(&mut self) {
+        self.post.tend(&*self.transport, Instant::now());
         let now = self.now();
         if self.timers.next().is_none_or(|deadline| deadline > now) {
             return;
@@ -293,7 +297,8 @@ impl Duty for Core {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.timers.next().map(|at| self.began + at.since_start())
+        let timer = self.timers.next().map(|at| self.began + at.since_start());
+        [timer, self.post.deadline()].into_iter().flatten().min()
     }
 }
 

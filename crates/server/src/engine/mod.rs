@@ -35,6 +35,7 @@ mod disk;
 mod gathering;
 mod home;
 mod member;
+mod post;
 mod shared;
 mod timed;
 mod timers;
