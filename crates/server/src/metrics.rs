@@ -86,6 +86,8 @@ metrics! {
     server_id: Family<[(&'static str, String); 1], Gauge> = "etcd_server_id", Family::default();
     /// Seconds of each fsync of the log.
     wal_fsync_seconds: Histogram = "etcd_disk_wal_fsync_duration_seconds", Histogram::new(latencies(0.001, 14));
+    /// Log entries let go of: they are durable in the store, and further back than followers may need.
+    log_released: Counter = "synod_raft_log_released_entries", Counter::default();
     /// Bytes written to the log.
     wal_write_bytes: Gauge = "etcd_disk_wal_write_bytes_total", Gauge::default();
     /// Seconds of each commit of the store.
@@ -180,6 +182,7 @@ impl Metrics {
     /// Counts what the database node notes of itself.
     pub fn note(&self, name: &str, value: u64) {
         match name {
+            "raft.compacted" => self.log_released.inc_by(value),
             "lease expired" => self.leases_expired.inc_by(value),
             "lease renewed" => self.leases_renewed.inc_by(value),
             _ => return,

@@ -49,6 +49,19 @@ pub fn longest_gap(cluster: &mut Cluster, signal: Signal) -> anyhow::Result<Dura
     }
 }
 
+/// The members' endpoints, the leader's before the others: who sends one request at a time sends it there, to either server, and not to
+/// whoever happened to be elected.
+///
+/// # Errors
+/// No member leads, or one does not answer.
+pub fn leader_first(cluster: &Cluster) -> anyhow::Result<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut endpoints = cluster.endpoints();
+    let leader = runtime.block_on(leader(cluster))?;
+    endpoints.rotate_left(leader);
+    Ok(endpoints)
+}
+
 fn wait_until_ready(cluster: &mut Cluster) -> anyhow::Result<()> {
     let began = Instant::now();
     while !cluster.all_ready()? {

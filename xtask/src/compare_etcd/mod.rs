@@ -176,8 +176,9 @@ impl CompareEtcd {
             table.add(&idle, server, Figures { cpu_share: Some(share), resident, ..Figures::default() });
         }
         for row in &rows {
+            let endpoints = failover::leader_first(&cluster)?;
             let before = process::cpu(&cluster)?;
-            let seen = bench(generator, &cluster.endpoints(), row, self.seconds)?;
+            let seen = bench(generator, &endpoints, row, self.seconds)?;
             let cpu = process::cpu(&cluster)? - before;
             table.add(&row.row(), server, seen.with_cpu(cpu));
             cluster.check_alive()?;

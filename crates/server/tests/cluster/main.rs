@@ -214,6 +214,13 @@ async fn a_store_that_lost_its_end_is_refused_where_the_log_does_not_reach_back(
             soon(put).await.unwrap().unwrap();
         }
     }
+    wait_for("a log that has let go of its beginning", async || {
+        let scraped = scrape(&cluster, 0).await;
+        let released =
+            scraped.lines().find(|line| line.starts_with("synod_raft_log_released_entries_total "));
+        released.is_some_and(|line| !line.ends_with(" 0")).then_some(())
+    })
+    .await;
     cluster.stop(0).await;
     fs::remove_dir_all(&store).unwrap();
     copy(&old, &store);

@@ -162,6 +162,7 @@ fn take_answer(message: Bytes, now: Duration, told: &Told, measured: &mut Measur
     for kv in answer.events.into_iter().filter_map(|event| event.kv) {
         if let Some(at) = sent_at(&kv.value) {
             measured.answered(now.saturating_sub(at));
+            measured.took = now;
             events += 1;
         }
     }
