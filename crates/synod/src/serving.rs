@@ -1,6 +1,7 @@
 //! Running members in this process: from a checked configuration to a server, until the process is told to
 //! stop.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use synod_server::engine::{AutoCompaction, MemberConfig, PeerMember, Restored};
@@ -29,24 +30,52 @@ pub enum Stop {
 /// Says how many threads serve connections. The runtime's own name for it.
 const THREADS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
 
-/// A runtime for members of a cluster of that size, their clients and their peers.
+/// How many threads serve connections.
 ///
-/// Among several it has a thread for two cores: the other is for consensus, applying and the disk, and threads that take tasks from each
-/// other cost more than they bring while all cores are busy anyway. A member alone has less of that, and a thread for each core to read with.
-pub fn runtime(members: usize) -> Result<Runtime, Failure> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    // The runtime looks at the variable itself, unless it is told a number.
-    if std::env::var_os(THREADS_VARIABLE).is_none() {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        builder.worker_threads(threads(members, cores));
-    }
-    let runtime = builder.enable_all().thread_name("synod-io").build();
-    runtime.map_err(|error| Failure::internal(format!("no threads to serve with: {error}")))
+/// Among several members one has a thread for two cores: the other is for consensus, applying and the disk. A member alone has less of that,
+/// and a thread for each core to read with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// Of the runtime, which all members in this process share.
+    runtime: NonZeroUsize,
+    /// Of each member, the runtime's first one among them.
+    member: NonZeroUsize,
 }
 
-/// How many threads serve connections.
-fn threads(members: usize, cores: usize) -> usize {
-    if members > 1 { cores.div_ceil(2) } else { cores }
+impl Threads {
+    /// For so many members in this process, of a cluster of that size.
+    pub fn new(here: usize, members: usize) -> Result<Threads, Failure> {
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let wanted = match std::env::var_os(THREADS_VARIABLE) {
+            None => None,
+            Some(wanted) => {
+                Some(wanted.to_str().and_then(|wanted| wanted.parse().ok()).ok_or_else(|| {
+                    Failure::usage(format!(
+                        "{THREADS_VARIABLE}={} is not a number from 1 on",
+                        wanted.display()
+                    ))
+                })?)
+            }
+        };
+        Ok(Threads::of(here, members, cores, wanted))
+    }
+
+    fn of(here: usize, members: usize, cores: NonZeroUsize, wanted: Option<NonZeroUsize>) -> Threads {
+        let for_some = NonZeroUsize::new(cores.get().div_ceil(2)).unwrap_or(NonZeroUsize::MIN);
+        let all = wanted.unwrap_or(if members > 1 { for_some } else { cores });
+        // Members that share a process share its threads.
+        match here {
+            1 => Threads { runtime: NonZeroUsize::MIN, member: all },
+            _ => Threads { runtime: all, member: NonZeroUsize::MIN },
+        }
+    }
+
+    /// A runtime for members, their clients and their peers.
+    pub fn runtime(self) -> Result<Runtime, Failure> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(self.runtime.get()).enable_all().thread_name("synod-io").build();
+        runtime.map_err(|error| Failure::internal(format!("no threads to serve with: {error}")))
+    }
 }
 
 /// Logs to standard error from `level` on; `RUST_LOG` says otherwise.
@@ -70,17 +99,18 @@ pub fn log(level: LogLevel) {
 }
 
 /// Starts a member and serves its clients.
-pub async fn start(config: &ServeConfig) -> Result<Running, Failure> {
-    let options = options(config)?;
+pub async fn start(config: &ServeConfig, threads: Threads) -> Result<Running, Failure> {
+    let mut options = options(config)?;
+    options.edge.threads = threads.member;
     let running = Running::start(options).await;
     running.map_err(|error| Failure::internal(format!("member {} does not start: {error}", config.name)))
 }
 
 /// Starts several members at once; if one does not start, none is left running.
-pub async fn start_all(configs: &[ServeConfig]) -> Result<Vec<(String, Running)>, Failure> {
+pub async fn start_all(configs: &[ServeConfig], threads: Threads) -> Result<Vec<(String, Running)>, Failure> {
     let mut starting = tokio::task::JoinSet::new();
     for config in configs.iter().cloned() {
-        starting.spawn(async move { start(&config).await.map(|running| (config.name, running)) });
+        starting.spawn(async move { start(&config, threads).await.map(|running| (config.name, running)) });
     }
     let mut members = Vec::new();
     let mut failure = None;
@@ -236,11 +266,17 @@ pub async fn stop(members: Vec<(String, Running)>) {
 
 #[cfg(test)]
 mod tests {
-    use super::threads;
+    use super::*;
 
     #[test]
     fn a_member_alone_reads_with_all_cores_and_others_with_half() {
-        assert_eq!([1, 2, 3, 8].map(|cores| threads(1, cores)), [1, 2, 3, 8]);
-        assert_eq!([1, 2, 3, 8].map(|cores| threads(3, cores)), [1, 1, 2, 4]);
+        let count = |count| NonZeroUsize::new(count).unwrap();
+        let serve = |members, cores| Threads::of(1, members, count(cores), None);
+        assert_eq!([1, 2, 3, 8].map(|cores| serve(1, cores).member.get()), [1, 2, 3, 8]);
+        assert_eq!([1, 2, 3, 8].map(|cores| serve(3, cores).member.get()), [1, 1, 2, 4]);
+        assert_eq!(serve(1, 8).runtime.get(), 1, "the others have runtimes of their own");
+        let together = Threads { runtime: count(4), member: count(1) };
+        assert_eq!(Threads::of(3, 3, count(8), None), together);
+        assert_eq!(Threads::of(1, 3, count(8), Some(count(7))).member, count(7));
     }
 }

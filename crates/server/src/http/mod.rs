@@ -17,6 +17,7 @@ mod body;
 mod calls;
 mod connection;
 mod copying;
+mod desks;
 mod dispatch;
 mod giving;
 mod probes;
@@ -27,6 +28,7 @@ mod under_way;
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +43,7 @@ use crate::api::{Edge, Limits, Signals};
 use crate::backend::Backend;
 use crate::metrics::Metrics;
 use connection::Connection;
+use desks::Desks;
 use dispatch::Dispatch;
 
 /// Connections that the system holds for us until we accept them.
@@ -59,6 +62,8 @@ pub struct Options {
     pub election_timeout: Duration,
     /// How often a quiet watch that asked for it is told so.
     pub watch_progress_interval: Duration,
+    /// Threads that serve connections, that of the runtime among them.
+    pub threads: NonZeroUsize,
 }
 
 impl Default for Options {
@@ -67,6 +72,7 @@ impl Default for Options {
             limits: Limits::default(),
             election_timeout: Duration::from_secs(1),
             watch_progress_interval: Duration::from_secs(600),
+            threads: NonZeroUsize::MIN,
         }
     }
 }
@@ -119,8 +125,17 @@ pub async fn serve<B: Backend>(
     let room = Arc::new(Semaphore::new(edge.limits.connections_max.min(Semaphore::MAX_PERMITS)));
     let dispatch = Arc::new(Dispatch::new(edge));
     let mut accepting = JoinSet::new();
+    let desks = Arc::new(Desks::new(options.threads));
     for listener in listeners {
-        accepting.spawn(accept(listener, Arc::clone(&dispatch), Arc::clone(&room), stopping.clone(), grace));
+        let accepter = Accepter {
+            listener,
+            dispatch: Arc::clone(&dispatch),
+            room: Arc::clone(&room),
+            desks: Arc::clone(&desks),
+            stopping: stopping.clone(),
+            grace,
+        };
+        accepting.spawn(accepter.run());
     }
     tokio::select! {
         () = shutdown => {}
@@ -130,43 +145,53 @@ pub async fn serve<B: Backend>(
     while accepting.join_next().await.is_some() {}
 }
 
-/// Accepts until the server stops, then waits for the connections.
-async fn accept<B: Backend>(
+/// Takes in the connections of one listener.
+struct Accepter<B: Backend> {
     listener: Listener,
     dispatch: Arc<Dispatch<B>>,
     room: Arc<Semaphore>,
-    mut stopping: watch::Receiver<bool>,
+    desks: Arc<Desks>,
+    stopping: watch::Receiver<bool>,
     grace: Duration,
-) {
-    let mut connections = JoinSet::new();
-    let stop = stopping.clone();
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.socket.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a client's connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-            Some(_) = connections.join_next() => continue,
-            () = stopped(&mut stopping) => break,
-        };
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            dispatch.edge.metrics.connections_refused.inc();
-            continue;
-        };
-        let connection = Connection::new(Arc::clone(&dispatch), listener.tls.clone(), stop.clone());
-        connections.spawn(async move {
-            connection.run(stream).await;
-            drop(permit);
-        });
-    }
-    drop(listener);
-    let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(grace, all).await.is_err() {
-        tracing::warn!(?grace, "requests were still open when the grace was over; their connections are cut");
+}
+
+impl<B: Backend> Accepter<B> {
+    /// Accepts until the server stops, then waits for the connections.
+    async fn run(self) {
+        let Accepter { listener, dispatch, room, desks, mut stopping, grace } = self;
+        let mut connections = JoinSet::new();
+        let stop = stopping.clone();
+        loop {
+            let stream = tokio::select! {
+                accepted = listener.socket.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a client's connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                },
+                Some(_) = connections.join_next() => continue,
+                () = stopped(&mut stopping) => break,
+            };
+            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+                dispatch.edge.metrics.connections_refused.inc();
+                continue;
+            };
+            let connection = Connection::new(Arc::clone(&dispatch), listener.tls.clone(), stop.clone());
+            desks.serve(stream, &mut connections, |stream| async move {
+                connection.run(stream).await;
+                drop(permit);
+            });
+        }
+        drop(listener);
+        let all = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, all).await.is_err() {
+            tracing::warn!(
+                ?grace,
+                "requests were still open when the grace was over; their connections are cut"
+            );
+        }
     }
 }
 

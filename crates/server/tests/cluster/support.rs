@@ -1,6 +1,7 @@
 //! Three members in this process: real sockets, real directories, ports that the system picked.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -78,7 +79,7 @@ impl Cluster {
             let options = ServeOptions {
                 member: config.clone(),
                 clients: vec![("127.0.0.1:0".parse().expect("an address"), None)],
-                edge: Options::default(),
+                edge: Options { threads: NonZeroUsize::new(2).expect("it is two"), ..Options::default() },
                 auto_compaction: AutoCompaction::Off,
             };
             match Running::start(options).await {

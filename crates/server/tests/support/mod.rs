@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -355,7 +356,7 @@ impl Running {
     }
 
     pub fn start_with(
-        options: Options,
+        mut options: Options,
         tls: Option<Arc<synod_transport::Renewed<rustls::ServerConfig>>>,
     ) -> Self {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), tls).expect("a free port");
@@ -365,6 +366,8 @@ impl Running {
         let shutdown = async {
             let _ = stopped.await;
         };
+        // Some connections are served by the test's own thread, others are not.
+        options.threads = NonZeroUsize::new(2).expect("it is two");
         let serving = tokio::spawn(serve(vec![listener], memory.clone(), metrics.clone(), options, shutdown));
         Running { memory, metrics, address, stop: Some(stop), serving: Some(serving) }
     }

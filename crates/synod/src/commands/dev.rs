@@ -72,8 +72,9 @@ fn start(config: DevConfig) -> Result<Exit, Failure> {
     // Members that come up one after the other are no news here.
     serving::log(LogLevel::Error);
     let began = Instant::now();
-    serving::runtime(config.members.len())?.block_on(async {
-        let members = serving::start_all(&config.members).await?;
+    let threads = serving::Threads::new(config.members.len(), config.members.len())?;
+    threads.runtime()?.block_on(async {
+        let members = serving::start_all(&config.members, threads).await?;
         let backends: Vec<_> = members.iter().map(|(_, running)| running.backend()).collect();
         // Ready means that a linearizable read is answered, not that ports are open.
         for backend in &backends {

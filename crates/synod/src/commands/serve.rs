@@ -47,9 +47,10 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
 /// Serves until the process is told to stop.
 fn start(config: ServeConfig) -> Result<Exit, Failure> {
     serving::log(config.log_level);
-    serving::runtime(config.initial_cluster.len())?.block_on(async {
+    let threads = serving::Threads::new(1, config.initial_cluster.len())?;
+    threads.runtime()?.block_on(async {
         let name = config.name.clone();
-        let members = vec![(name.clone(), serving::start(&config).await?)];
+        let members = vec![(name.clone(), serving::start(&config, threads).await?)];
         let ready = async {
             // Open ports are not enough: who waits for this line wants answers.
             members[0].1.backend().ready().await;
