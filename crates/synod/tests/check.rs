@@ -139,7 +139,7 @@ fn anomalies_of_transactions_have_names_and_witnesses() {
     let said = text(&output.stdout);
     for expected in [
         "Weakest broken: read committed.",
-        "(G1c)",
+        "Broken: read committed. G1c: information flowed in a circle (T0, T1).",
         "T0  line 1  process 0  append x 1, r y [7]",
         "So T0 would come before itself.",
     ] {
