@@ -8,18 +8,20 @@ use super::types::{Claim, Incarnation, Member, Message, Phase, Reply, Rumour, St
 use super::{Fx, Swim};
 
 impl Swim {
-    /// Time to compare: with a seed until anybody has answered, then with anybody; and with a member that failed, which may be back or may be
-    /// the other half of a group that was cut in two.
+    /// Time to compare: with anybody; with a seed too until anybody has answered; and with a member that failed, which may be back or may be the
+    /// other half of a group that was cut in two.
     pub(super) fn sync(&mut self, fx: &mut Fx) {
         if self.phase != Phase::Member {
             return;
         }
-        let partner = if self.alone { self.draw_seed(fx) } else { None };
-        let partner = partner.or_else(|| self.draw("swim sync", &[], fx));
+        // Members that know each other must not wait for seeds that are gone: news that were lost between them come only so.
+        let seed = if self.alone { self.draw_seed(fx) } else { None };
+        let partner = self.draw("swim sync", seed.as_slice(), fx);
         let failed = self.table.failed().len() as u32;
         let lost = if failed == 0 { None } else { Some(fx.choose("swim reconnect", failed)) };
         let lost = lost.and_then(|place| self.table.failed().nth(place as usize));
-        for to in partner.into_iter().chain(lost) {
+        let lost = lost.filter(|lost| seed != Some(*lost));
+        for to in seed.into_iter().chain(partner).chain(lost) {
             self.send_table(to, true, fx);
         }
         let period = self.config.period;
