@@ -10,6 +10,7 @@ use synod_check::history::{Client, Event, History, Recorder};
 use synod_check::judge::{Answer, Models, Question, Worst, judge, report};
 use synod_check::linearizability::{Effort, TimeLimit, check};
 use synod_check::model::{Finding, Model, Summary};
+use synod_check::page::Picture;
 use synod_check::specification::{At, Entry, EntryInput, EntryOutput, Keyed, Texts};
 use synod_check::specification::{CasInput, CasOutput, CasRegister, RegisterInput, RegisterOutput};
 
@@ -63,6 +64,48 @@ fn the_lattice_says_where_a_history_stands() {
         assert_eq!(names(&summary.strongest_kept), kept, "{operations}\n{report}");
         assert_eq!(names(&summary.weakest_broken), broken, "{operations}\n{report}");
     }
+}
+
+#[test]
+fn the_order_that_worked_agrees_with_later_answers() {
+    // Either write of 2 explains line 5. But the last read needs the one of process 1 after line 10, so it was the other.
+    let text = "\
+        {:process 0, :type :invoke, :f :write, :value 0}\n\
+        {:process 0, :type :ok, :f :write, :value 0}\n\
+        {:process 1, :type :invoke, :f :write, :value 2}\n\
+        {:process 2, :type :invoke, :f :write, :value 2}\n\
+        {:process 0, :type :invoke, :f :read, :value nil}\n\
+        {:process 0, :type :ok, :f :read, :value 2}\n\
+        {:process 0, :type :invoke, :f :read, :value nil}\n\
+        {:process 0, :type :ok, :f :read, :value 9}\n\
+        {:process 2, :type :ok, :f :write, :value 2}\n\
+        {:process 0, :type :invoke, :f :write, :value 5}\n\
+        {:process 0, :type :ok, :f :write, :value 5}\n\
+        {:process 0, :type :invoke, :f :read, :value nil}\n\
+        {:process 0, :type :ok, :f :read, :value 5}\n\
+        {:process 0, :type :invoke, :f :read, :value nil}\n\
+        {:process 0, :type :ok, :f :read, :value 2}\n";
+    let broken = |text: &str| {
+        let (answer, report) = answer(text, Models::Usual);
+        assert!(summary(&answer).weakest_broken == [Model::Linearizable], "{report}");
+        answer.orders
+    };
+    assert_eq!(broken(text), [vec![0, 2, 3]]);
+    // Where nothing explains what comes later either, the prefix is explained by itself.
+    let wrong_later = text.replace("read, :value 5", "read, :value 8");
+    assert_eq!(broken(&wrong_later), [vec![0, 1, 3]]);
+}
+
+#[test]
+fn a_page_names_an_anomaly_as_the_verdict_does() {
+    let text = "\
+        {:process 0, :type :ok, :f :txn, :value [[:append :x 1] [:r :y [1]]]}\n\
+        {:process 1, :type :ok, :f :txn, :value [[:append :y 1] [:r :x [1]]]}\n";
+    let (answer, report) = answer(text, Models::All);
+    let log = read(text.as_bytes(), |_| {}).expect("it was read before");
+    let problems = Picture::new(&log, &answer, "two transactions", &report).problems;
+    assert!(report.contains("G1c: "), "{report}");
+    assert!(problems.iter().any(|problem| problem.why.contains(" is broken: G1c: ")), "{problems:?}");
 }
 
 #[test]

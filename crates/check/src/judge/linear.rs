@@ -1,7 +1,7 @@
 //! Linearizability of a log, with the explanation worked out.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::core::{self, Core, Weakening};
 use super::{EXPLANATION_TIME_MAX, Question, Seeker};
@@ -77,10 +77,8 @@ where
                 has_time: &|operations| patience.lasts(operations),
             };
             let core = search.core(spec_of, &part.history, part.last);
-            let before = &part.history.events()[..part.history.events().len() - 1];
-            let spec = spec_of(&part.before());
-            let order = witness(&spec, &part.history, before, WitnessLimits::default(), patience.limit);
-            linear.orders.extend(order.map(|order| sources(order.order)));
+            let order = explained(spec_of, history, &part, patience.limit);
+            linear.orders.extend(order.map(&sources));
             let (alike, counts): (Vec<usize>, Vec<usize>) = core.alike.into_iter().unzip();
             let alike = sources(alike).into_iter().zip(counts).collect();
             linear.core = Some(Core { operations: sources(core.operations), alike, ..core });
@@ -156,6 +154,44 @@ where
     (part, violation)
 }
 
+/// An order that explains what came before the last operation of a part.
+///
+/// Answers that came later tell more about the operations in flight: which of two writes of the same value was the one that was
+/// read, and which had yet to take effect. So an order of the whole is looked for, with the last operation unanswered, and
+/// as much of it is told as the prefix needs. Where there is none (something else is wrong later on, or the search is
+/// too long), the prefix has to explain itself.
+fn explained<S: Specification>(
+    spec_of: &impl Fn(&History<S::Input, S::Output>) -> S,
+    history: &History<S::Input, S::Output>,
+    part: &Part<S::Input, S::Output>,
+    time: Option<TimeLimit<'_>>,
+) -> Option<Vec<usize>> {
+    let prefix = part.before();
+    let events = prefix.events();
+    let later = Part { last: part.last, ..Part::around(&spec_of(history), history, part.sources[part.last]) };
+    let whole = later.before();
+    let informed = witness(&spec_of(&whole), &whole, whole.events(), INFORMED_LIMITS, time).map(|found| {
+        let mut order = found.order;
+        let returned: BTreeSet<usize> = events
+            .iter()
+            .filter_map(|event| match *event {
+                Event::Returned(index) => Some(index),
+                Event::Invoked(_) => None,
+            })
+            .collect();
+        let needed = order.iter().rposition(|index| returned.contains(index));
+        order.truncate(needed.map_or(0, |place| place + 1));
+        order
+    });
+    informed.or_else(|| {
+        let found = witness(&spec_of(&prefix), &prefix, events, WitnessLimits::default(), time)?;
+        Some(found.order)
+    })
+}
+
+/// What an order may cost that explains what was answered later as well.
+const INFORMED_LIMITS: WitnessLimits = WitnessLimits { steps_max: 1_000_000, worlds_max: 256 };
+
 /// What one trial for a core may cost; many are made.
 const TRIAL_LIMITS: Limits = Limits { steps_max: 400_000, configurations_max: 20_000 };
 
@@ -180,12 +216,12 @@ fn orders<S: Specification>(
     parts.into_values().filter_map(order).collect()
 }
 
-/// The part of a history that is about one part of the object, up to one return.
+/// The operations of a history that are about one part of the object: up to one return, or all.
 struct Part<I, O> {
     history: History<I, O>,
     /// From its operations to those of the whole.
     sources: Vec<usize>,
-    /// The operation that returns last.
+    /// The operation that returns last, or after which nothing was to be explained.
     last: usize,
 }
 
@@ -194,6 +230,25 @@ impl<I: Clone, O: Clone> Part<I, O> {
         spec: &S,
         history: &History<I, O>,
         last: usize,
+    ) -> Self {
+        Self::of(spec, history, last, true)
+    }
+
+    /// The same part with all that comes later.
+    fn around<S: Specification<Input = I, Output = O>>(
+        spec: &S,
+        history: &History<I, O>,
+        last: usize,
+    ) -> Self {
+        Self::of(spec, history, last, false)
+    }
+
+    /// Operations are numbered in the order of invocation, so those of a cut part have the same numbers in the whole.
+    fn of<S: Specification<Input = I, Output = O>>(
+        spec: &S,
+        history: &History<I, O>,
+        last: usize,
+        is_cut: bool,
     ) -> Self {
         let part_of = |index: usize| spec.partition(&history.operations()[index].input);
         let is_divided = (0..history.len()).all(|index| part_of(index).is_some());
@@ -218,7 +273,7 @@ impl<I: Clone, O: Clone> Part<I, O> {
                 }
             } else if let crate::history::Outcome::Returned { at, output } = &operation.outcome {
                 recorder.complete(ids[&index], *at, output.clone()).expect(sound);
-                if index == last {
+                if is_cut && index == last {
                     break;
                 }
             }

@@ -23,7 +23,7 @@ use crate::model::{AnomalyName, Finding, Judgement, Model};
 use crate::specification::Specification;
 
 pub use core::Core;
-pub use report::{describe, report, wrapped};
+pub use report::{describe, named, report, wrapped};
 
 /// What is to be found out.
 #[derive(Clone)]

@@ -109,11 +109,9 @@ fn finding(text: &mut String, log: &Log, answer: &Answer, explained: &Explained,
             linearizability(text, log, answer, explained, breach, columns);
         }
         Finding::Broken(breach) => {
-            let sentence = match &breach.anomaly {
-                Some(name) if answer.object.is_transactional() => format!("{name}: {}", breach.sentence),
-                Some(name) => format!("{} ({name})", capitalized(&breach.sentence)),
-                None => capitalized(&breach.sentence),
-            };
+            let sentence = named(answer, breach);
+            let starts_with_name = breach.anomaly.is_some() && answer.object.is_transactional();
+            let sentence = if starts_with_name { sentence } else { capitalized(&sentence) };
             paragraph(text, &format!("Broken: {title}. {sentence}."), "", columns);
             let operations: Vec<usize> = breach.witness.iter().map(|each| each.id.0 as usize).collect();
             if !operations.is_empty() {
@@ -139,6 +137,15 @@ fn finding(text: &mut String, log: &Log, answer: &Answer, explained: &Explained,
                 let _ = writeln!(text, "So T{first} would come before itself.");
             }
         }
+    }
+}
+
+/// What is wrong, with the anomaly's name in the literature: of transactions in front, where readers look for it.
+pub fn named(answer: &Answer, breach: &Breach) -> String {
+    match &breach.anomaly {
+        Some(name) if answer.object.is_transactional() => format!("{name}: {}", breach.sentence),
+        Some(name) => format!("{} ({name})", breach.sentence),
+        None => breach.sentence.clone(),
     }
 }
 

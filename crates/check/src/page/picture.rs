@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::format::objects::Keying;
 use crate::format::{Ending, Log};
 use crate::history::Client;
-use crate::judge::{Answer, describe};
+use crate::judge::{Answer, describe, named};
 
 /// A history, laid out. Positions are in pixels from the left.
 #[derive(Clone, Debug)]
@@ -170,7 +170,7 @@ fn problems(answer: &Answer) -> Vec<Problem> {
         }
         let why = match explained.core {
             Some(_) => "it cannot be placed anywhere between its invocation and its return".to_owned(),
-            None => format!("{} is broken: {}", explained.judgement.model.title(), breach.sentence),
+            None => format!("{} is broken: {}", explained.judgement.model.title(), named(answer, breach)),
         };
         problems.push(Problem { bar, why });
     }
